@@ -1,0 +1,204 @@
+"""Infini-attention: local causal attention mixed with a read of the compressive memory (arXiv 2404.07143, section 2.1).
+
+Shapes: B batch, S segments, T tokens in a segment, H query heads, G key/value heads, R = H / G query heads per
+key/value head, D head size, F feature size, d the model's width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from infini_cli.nn.config import MemoryConfig, ModelConfig
+from infini_cli.nn.memory import LayerMemory, empty_rows, features, retrieve, update, written
+from infini_cli.nn.rope import rotate
+from infini_cli.nn.window import LayerWindow
+
+Rotations = tuple[Tensor, Tensor]  # cosines and sines, each (T, D)
+
+
+class MemoryParameters(nn.Module):
+    """What one layer learns about its memory; float32 whatever the base model's dtype."""
+
+    def __init__(self, config: ModelConfig, memory: MemoryConfig) -> None:
+        super().__init__()
+        heads, kv_heads, dim = config.n_heads, config.n_kv_heads, config.head_dim
+        self.beta = nn.Parameter(torch.full((heads,), memory.beta_init))  # equation 10, one per query head
+        learned = memory.feature_map != "elu"
+        # the maps start as the identity: phi is then that of the paper (or plain DPFP)
+        self.query_map = nn.Parameter(torch.eye(dim).repeat(heads, 1, 1)) if learned else None  # (H, D, D)
+        self.key_map = nn.Parameter(torch.eye(dim).repeat(kv_heads, 1, 1)) if learned else None  # (G, D, D)
+        self.write = nn.Linear(config.d_model, kv_heads) if memory.write_gate else None
+        if self.write is not None:
+            nn.init.zeros_(self.write.weight)
+            nn.init.zeros_(self.write.bias)  # w_t = 1/2 for every token until training says otherwise
+
+    def strength(self, hidden: Tensor) -> Tensor | None:
+        """w_t, the share of each token that is written: hidden (…, T, d) to (…, G, T), or None without a gate."""
+        if self.write is None:
+            return None
+        return torch.sigmoid(self.write(hidden.float())).transpose(-1, -2)
+
+
+class Attention(nn.Module):
+    """Grouped-query attention; with `carries_memory`, reading from and writing to a LayerMemory."""
+
+    def __init__(self, config: ModelConfig, *, carries_memory: bool) -> None:
+        super().__init__()
+        self.config = config
+        width, kv_width = config.n_heads * config.head_dim, config.n_kv_heads * config.head_dim
+        self.q = nn.Linear(config.d_model, width, bias=config.qkv_bias)
+        self.k = nn.Linear(config.d_model, kv_width, bias=config.qkv_bias)
+        self.v = nn.Linear(config.d_model, kv_width, bias=config.qkv_bias)
+        self.o = nn.Linear(width, config.d_model, bias=False)
+        self.q_norm = nn.RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else None
+        self.k_norm = nn.RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else None
+        self.memory_config = config.memory if carries_memory else None
+
+    def queries(self, hidden: Tensor) -> Tensor:
+        """Un-rotated queries: hidden (…, T, d) to (…, H, T, D)."""
+        q = split_heads(self.q(hidden), self.config.n_heads)
+        return q if self.q_norm is None else self.q_norm(q)
+
+    def keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Un-rotated keys and values: hidden (…, T, d) to (…, G, T, D) each."""
+        k = split_heads(self.k(hidden), self.config.n_kv_heads)
+        v = split_heads(self.v(hidden), self.config.n_kv_heads)
+        return (k if self.k_norm is None else self.k_norm(k)), v
+
+    def forward(
+        self,
+        hidden: Tensor,
+        rotations: Rotations,
+        parameters: MemoryParameters | None,
+        memory: LayerMemory | None,
+        valid: Tensor | None = None,
+        fresh: Tensor | None = None,
+    ) -> tuple[Tensor, LayerMemory | None]:
+        """Many segments at once: hidden (B, S, T, d) to (B, S, T, d) and the memory after the last of them.
+
+        valid (B, S, T) bool: False marks padding at a row's end, which is never written.
+        fresh (B, S) bool: True where a row begins a new document, before which its memory is emptied.
+        """
+        q, (k, v) = self.queries(hidden), self.keys_values(hidden)
+        cos, sin = rotations
+        attended = local_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, self.config.sliding_window)
+        if memory is not None and parameters is not None:
+            recalled, seen, memory = self.walk(hidden, q, k, v, parameters, memory, valid, fresh)
+            attended = mix(attended, recalled, seen, parameters.beta)
+        return self.o(join_heads(attended)), memory
+
+    def walk(
+        self,
+        hidden: Tensor,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        parameters: MemoryParameters,
+        memory: LayerMemory,
+        valid: Tensor | None,
+        fresh: Tensor | None,
+    ) -> tuple[Tensor, Tensor, LayerMemory]:
+        """Segment after segment, read then write: A_mem (B, S, H, T, D), where it was non-empty (B, S, G), the memory."""
+        config = self.memory_config
+        assert config is not None
+        phi_q = group(features(q, config.feature_map, parameters.query_map), self.config.n_kv_heads)
+        recalled, seen = [], []
+        for s, write in enumerate(self.writes(hidden, k, v, parameters, valid)):
+            memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
+            recalled.append(retrieve(phi_q[:, s], memory, config.eps))  # (B, G, R*T, D)
+            seen.append(written(memory))
+            memory = update(memory, *write, rule=config.update, eps=config.eps)
+        return torch.stack(recalled, dim=1).reshape(q.shape), torch.stack(seen, dim=1), memory
+
+    def write(
+        self,
+        hidden: Tensor,
+        parameters: MemoryParameters,
+        memory: LayerMemory,
+        valid: Tensor | None = None,
+        fresh: Tensor | None = None,
+    ) -> LayerMemory:
+        """The memory after these segments and nothing else: for the topmost memory layer while reading."""
+        config = self.memory_config
+        assert config is not None
+        k, v = self.keys_values(hidden)
+        for s, write in enumerate(self.writes(hidden, k, v, parameters, valid)):
+            memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
+            memory = update(memory, *write, rule=config.update, eps=config.eps)
+        return memory
+
+    def writes(
+        self, hidden: Tensor, k: Tensor, v: Tensor, parameters: MemoryParameters, valid: Tensor | None
+    ) -> list[tuple[Tensor, Tensor, Tensor | None]]:
+        """What each segment writes: features (B, G, T, F), values (B, G, T, D), strength (B, G, T)."""
+        config = self.memory_config
+        assert config is not None
+        phi_k = features(k, config.feature_map, parameters.key_map)  # (B, S, G, T, F)
+        strength = parameters.strength(hidden)  # (B, S, G, T)
+        if valid is not None:
+            written_tokens = valid[:, :, None, :].to(phi_k.dtype).expand(phi_k.shape[:-1])
+            strength = written_tokens if strength is None else strength * written_tokens
+        return [
+            (phi_k[:, s], v[:, s], None if strength is None else strength[:, s])
+            for s in range(hidden.shape[1])
+        ]
+
+    def extend(
+        self,
+        hidden: Tensor,
+        rotations: Rotations,
+        parameters: MemoryParameters | None,
+        memory: LayerMemory | None,
+        window: LayerWindow,
+    ) -> Tensor:
+        """The next tokens of the local window: hidden (B, T, d) to (B, T, d); the memory is read, not written."""
+        q, (k, v) = self.queries(hidden), self.keys_values(hidden)
+        cos, sin = rotations
+        keys, values = window.append(rotate(k, cos, sin), v)  # (B, G, P+T, D)
+        attended = local_attention(rotate(q, cos, sin), keys, values, self.config.sliding_window)
+        if memory is not None and parameters is not None and self.memory_config is not None:
+            phi_q = group(features(q, self.memory_config.feature_map, parameters.query_map), self.config.n_kv_heads)
+            recalled = retrieve(phi_q, memory, self.memory_config.eps).reshape(q.shape)
+            attended = mix(attended, recalled, written(memory), parameters.beta)
+        return self.o(join_heads(attended))
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(…, T, heads*D) to (…, heads, T, D)."""
+    return x.unflatten(-1, (heads, -1)).transpose(-2, -3)
+
+
+def join_heads(x: Tensor) -> Tensor:
+    """(…, heads, T, D) to (…, T, heads*D)."""
+    return x.transpose(-2, -3).flatten(-2)
+
+
+def group(phi_q: Tensor, kv_heads: int) -> Tensor:
+    """(…, H, T, F) to (…, G, R*T, F): query head h reads the memory of key/value head h // R."""
+    return phi_q.unflatten(-3, (kv_heads, -1)).flatten(-3, -2)
+
+
+def local_attention(q: Tensor, k: Tensor, v: Tensor, sliding_window: int | None) -> Tensor:
+    """Causal softmax attention of q (…, H, T, D) over k, v (…, G, P+T, D), whose last T are the queries' own."""
+    lead, length, reach = q.shape[:-3], q.shape[-2], k.shape[-2]
+    mask = None
+    if (length > 1 and reach > length) or (sliding_window is not None and reach > sliding_window):
+        behind = torch.arange(reach - length, reach, device=q.device)[:, None] - torch.arange(reach, device=q.device)
+        mask = behind >= 0 if sliding_window is None else (behind >= 0) & (behind < sliding_window)
+    attended = F.scaled_dot_product_attention(
+        *(x.flatten(0, -4) if len(lead) > 1 else x for x in (q, k, v)),
+        attn_mask=mask,
+        is_causal=mask is None and length > 1,
+        enable_gqa=q.shape[-3] != k.shape[-3],
+    )
+    return attended.unflatten(0, lead) if len(lead) > 1 else attended
+
+
+def mix(attended: Tensor, recalled: Tensor, seen: Tensor, beta: Tensor) -> Tensor:
+    """A = g A_mem + (1 - g) A_local with g = sigmoid(beta), equation 10; g = 0 where the memory is empty.
+
+    attended, recalled (…, H, T, D); seen (…, G) bool; beta (H,).
+    """
+    per_head = seen.repeat_interleave(beta.shape[0] // seen.shape[-1], dim=-1)  # (…, H)
+    gate = (torch.sigmoid(beta) * per_head)[..., None, None]  # (…, H, 1, 1)
+    return (gate * recalled + (1.0 - gate) * attended.float()).to(attended.dtype)

@@ -1,0 +1,123 @@
+"""The shapes of a network and of its memory, without torch, so that anything may read them cheaply."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+FeatureMap = Literal["elu", "elu-map", "dpfp-3"]
+UpdateRule = Literal["linear", "delta"]
+
+FEATURE_MAPS: tuple[FeatureMap, ...] = ("elu", "elu-map", "dpfp-3")
+UPDATE_RULES: tuple[UpdateRule, ...] = ("linear", "delta")
+
+
+@dataclass(frozen=True, slots=True)
+class RopeScaling:
+    """How rotary frequencies are stretched for long contexts.
+
+    `linear` divides every frequency by `factor`; `llama3` does so for long wavelengths only, as Llama 3.1;
+    `factors` holds one divisor per frequency (a GGUF file's `rope_freqs.weight`).
+    """
+
+    kind: Literal["linear", "llama3", "factors"]
+    factor: float = 1.0
+    low_freq_factor: float = 1.0
+    high_freq_factor: float = 4.0
+    original_context: int = 8192  # tokens
+    factors: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryConfig:
+    """Which layers carry a compressive memory, and of which form (nn/README.md, "The memory")."""
+
+    layers: tuple[int, ...]  # indices of the layers that carry a memory
+    feature_map: FeatureMap = "elu"  # phi
+    write_gate: bool = False  # scale each written feature by a learned w_t
+    update: UpdateRule = "delta"
+    segment_length: int = 512  # tokens read at once; local attention does not look further while reading
+    eps: float = 1e-6  # added to the denominator of a memory read
+    beta_init: float = -4.0  # share of the memory in an untrained network: sigmoid(-4) = 1.8%
+
+    def __post_init__(self) -> None:
+        if self.feature_map not in FEATURE_MAPS:
+            raise ValueError(f"unknown feature map {self.feature_map!r}; known: {', '.join(FEATURE_MAPS)}")
+        if self.update not in UPDATE_RULES:
+            raise ValueError(f"unknown update rule {self.update!r}; known: {', '.join(UPDATE_RULES)}")
+        if self.segment_length < 1:
+            raise ValueError(f"segment_length is {self.segment_length}; it must be at least 1")
+        if self.eps <= 0:
+            raise ValueError(f"eps is {self.eps}; it must be above 0")
+        if tuple(sorted(set(self.layers))) != tuple(self.layers):
+            raise ValueError(f"memory layers must be ascending and distinct, not {self.layers}")
+
+    def feature_dim(self, head_dim: int) -> int:
+        """F, the size of phi(k) for keys of size `head_dim`; DPFP-nu has 2 * nu * D of them."""
+        return 6 * head_dim if self.feature_map == "dpfp-3" else head_dim
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A Llama-family decoder; `memory=None` is the plain base model."""
+
+    vocab_size: int
+    d_model: int
+    n_layers: int
+    n_heads: int  # H, query heads
+    n_kv_heads: int  # G, key/value heads; each serves H/G query heads
+    head_dim: int  # D
+    d_ff: int
+    norm_eps: float = 1e-5
+    rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling | None = None
+    tied_embeddings: bool = False
+    qkv_bias: bool = False  # Qwen2
+    qk_norm: bool = False  # Qwen3: RMSNorm over each head's q and k
+    sliding_window: int | None = None  # Mistral 0.1: a token sees at most so many tokens back
+    memory: MemoryConfig | None = None
+
+    def __post_init__(self) -> None:
+        if self.n_heads % self.n_kv_heads:
+            raise ValueError(f"{self.n_heads} query heads cannot share {self.n_kv_heads} key/value heads")
+        if self.head_dim % 2:
+            raise ValueError(f"head_dim is {self.head_dim}; rotary positions need an even one")
+        if self.memory is not None and any(not 0 <= i < self.n_layers for i in self.memory.layers):
+            raise ValueError(f"memory layers {self.memory.layers} are not all within 0..{self.n_layers - 1}")
+
+    @property
+    def memory_layers(self) -> tuple[int, ...]:
+        return self.memory.layers if self.memory is not None else ()
+
+    def with_memory(self, memory: MemoryConfig | None) -> "ModelConfig":
+        return dataclasses.replace(self, memory=memory)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON or TOML."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
+        """The inverse of `to_dict`. Raises ValueError for unknown or missing keys."""
+        values = dict(values)
+        if (scaling := values.get("rope_scaling")) is not None:
+            values["rope_scaling"] = build(RopeScaling, {**scaling, "factors": tuple(scaling.get("factors", ()))})
+        if (memory := values.get("memory")) is not None:
+            values["memory"] = memory_from_dict(memory)
+        return build(cls, values)
+
+
+def memory_from_dict(values: Mapping[str, Any]) -> MemoryConfig:
+    """A MemoryConfig from plain values. Raises ValueError for unknown or missing keys."""
+    return build(MemoryConfig, {**values, "layers": tuple(values.get("layers", ()))})
+
+
+def build(cls: type, values: Mapping[str, Any]) -> Any:
+    """`cls(**values)`, with the names of unknown and missing keys in the ValueError."""
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    if unknown := sorted(set(values) - set(fields)):
+        raise ValueError(f"unknown {cls.__name__} keys: {', '.join(unknown)}")
+    required = {n for n, f in fields.items() if f.default is dataclasses.MISSING}
+    if missing := sorted(required - set(values)):
+        raise ValueError(f"missing {cls.__name__} keys: {', '.join(missing)}")
+    return cls(**values)

@@ -1,0 +1,100 @@
+"""The compressive memory of one attention layer (Infini-attention, arXiv 2404.07143, equations 7 to 9).
+
+Pure functions: the state goes in and a new state comes out. Shapes: B batch, S segments, T tokens in a segment,
+H query heads, G key/value heads, D head size, F feature size. The state is always float32.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from infini_cli.nn.config import FeatureMap, ModelConfig, UpdateRule
+
+
+class LayerMemory(NamedTuple):
+    """What one layer remembers."""
+
+    matrix: Tensor  # M (B, G, F, D) float32
+    norm: Tensor  # z (B, G, F) float32
+
+
+MemoryState = tuple[LayerMemory, ...]  # one per memory layer, in layer order
+
+
+def empty_state(config: ModelConfig, batch: int = 1, device: torch.device | str = "cpu") -> MemoryState:
+    """The state before anything was read: all zero."""
+    if config.memory is None:
+        return ()
+    features, heads = config.memory.feature_dim(config.head_dim), config.n_kv_heads
+    return tuple(
+        LayerMemory(
+            torch.zeros(batch, heads, features, config.head_dim, device=device),
+            torch.zeros(batch, heads, features, device=device),
+        )
+        for _ in config.memory.layers
+    )
+
+
+def state_bytes(state: MemoryState) -> int:
+    """Size of a state in bytes; it does not depend on how much was read."""
+    return sum(t.numel() * t.element_size() for layer in state for t in layer)
+
+
+def state_to(state: MemoryState, device: torch.device | str) -> MemoryState:
+    return tuple(LayerMemory(layer.matrix.to(device), layer.norm.to(device)) for layer in state)
+
+
+def empty_rows(memory: LayerMemory, fresh: Tensor) -> LayerMemory:
+    """The memory with the rows emptied where `fresh` (B,) bool is True: a new document begins there."""
+    return LayerMemory(
+        memory.matrix.masked_fill(fresh[:, None, None, None], 0.0), memory.norm.masked_fill(fresh[:, None, None], 0.0)
+    )
+
+
+def features(x: Tensor, feature_map: FeatureMap, weight: Tensor | None) -> Tensor:
+    """phi(x): non-negative float32 features (B, …heads, T, F) of un-rotated queries or keys x (B, …heads, T, D).
+
+    `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first multiply each head by its own `weight` (heads, D, D):
+    `elu-map` then takes ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3
+    (arXiv 2102.11174, equation 37): r = relu([x, -x]) times itself rolled by 1, 2 and 3.
+    """
+    x = x.float()
+    if weight is not None:
+        x = torch.einsum("b...htd,hde->b...hte", x, weight)
+    if feature_map == "dpfp-3":
+        r = F.relu(torch.cat((x, -x), dim=-1))  # (…, 2D)
+        return torch.cat([r * r.roll(shift, dims=-1) for shift in (1, 2, 3)], dim=-1)  # (…, 6D)
+    return F.elu(x) + 1.0
+
+
+def retrieve(phi: Tensor, memory: LayerMemory, eps: float) -> Tensor:
+    """A_mem = phi M / (phi · z + eps), equation 7, float32.
+
+    phi (B, G, N, F) with any number N of rows; returns (B, G, N, D). An empty memory gives zero, never NaN.
+    """
+    numerator = phi @ memory.matrix  # (B, G, N, D)
+    denominator = phi @ memory.norm.unsqueeze(-1)  # (B, G, N, 1)
+    return numerator / (denominator + eps)
+
+
+def update(
+    memory: LayerMemory, phi: Tensor, values: Tensor, strength: Tensor | None, *, rule: UpdateRule, eps: float
+) -> LayerMemory:
+    """The memory after one segment was folded in: equation 8 (`linear`) or 9 (`delta`).
+
+    phi (B, G, T, F) features of the keys; values (B, G, T, D); strength (B, G, T) in [0, 1], the write gate:
+    a token of strength 0 leaves no trace.
+    """
+    values = values.float()
+    if rule == "delta":
+        values = values - retrieve(phi, memory, eps)
+    if strength is not None:
+        phi = phi * strength.unsqueeze(-1)
+    return LayerMemory(memory.matrix + phi.transpose(-1, -2) @ values, memory.norm + phi.sum(dim=-2))
+
+
+def written(memory: LayerMemory) -> Tensor:
+    """(B, G) bool: whether anything was ever written; an empty memory takes no part in attention."""
+    return (memory.norm != 0).any(dim=-1)

@@ -1,0 +1,117 @@
+"""Infini-attention written out in float64, one segment, one head and one token at a time: the tested truth.
+
+Slow on purpose. It follows arXiv 2404.07143, section 2.1, with the learned maps and the write gate of nn/README.md, and
+shares no code with the fast path but the parameter names and the table of rotary frequencies.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from infini_cli.nn.config import MemoryConfig, ModelConfig
+from infini_cli.nn.rope import inverse_frequencies
+
+Memory = dict[tuple[int, int], tuple[Tensor, Tensor]]  # (layer, key/value head) to M (F, D) and z (F,)
+
+
+def logits(
+    weights: Mapping[str, Tensor], config: ModelConfig, segments: Sequence[Sequence[int]]
+) -> tuple[list[Tensor], Memory]:
+    """Logits (T, V) of each segment of one document read from an empty memory, and the memory at its end."""
+    w = {name: tensor.detach().double() for name, tensor in weights.items()}
+    memory: Memory = {}
+    out = []
+    for tokens in segments:
+        x = w["embed.weight"][list(tokens)]  # (T, d)
+        for i in range(config.n_layers):
+            x = x + attention(w, f"layers.{i}.", config, i, norm(x, w[f"layers.{i}.attn_norm.weight"], config), memory)
+            h = norm(x, w[f"layers.{i}.mlp_norm.weight"], config)
+            gate, up = h @ w[f"layers.{i}.mlp.gate.weight"].T, h @ w[f"layers.{i}.mlp.up.weight"].T
+            x = x + (gate * torch.sigmoid(gate) * up) @ w[f"layers.{i}.mlp.down.weight"].T
+        head = w["embed.weight"] if config.tied_embeddings else w["head.weight"]
+        out.append(norm(x, w["norm.weight"], config) @ head.T)
+    return out, memory
+
+
+def attention(
+    w: Mapping[str, Tensor], name: str, config: ModelConfig, layer: int, h: Tensor, memory: Memory
+) -> Tensor:
+    """One layer's attention over one segment h (T, d); reads `memory`, then writes this segment into it."""
+    length, dim, shared = len(h), config.head_dim, config.n_heads // config.n_kv_heads
+    form = config.memory if config.memory is not None and layer in config.memory.layers else None
+    out = torch.zeros(length, config.n_heads * dim, dtype=torch.float64)
+    writes = {}
+    for g in range(config.n_kv_heads):
+        k = head_of(w, name + "attn.k", h, g, dim, config, name + "attn.k_norm.weight")
+        v = head_of(w, name + "attn.v", h, g, dim, config, None)
+        for n in range(g * shared, (g + 1) * shared):
+            q = head_of(w, name + "attn.q", h, n, dim, config, name + "attn.q_norm.weight")
+            for t in range(length):
+                first = 0 if config.sliding_window is None else max(0, t - config.sliding_window + 1)
+                scores = torch.stack(
+                    [turn(q[t], t, config) @ turn(k[u], u, config) / math.sqrt(dim) for u in range(first, t + 1)]
+                )
+                attended = scores.softmax(dim=0) @ v[first : t + 1]
+                if form is not None and (layer, g) in memory:
+                    matrix, z = memory[layer, g]
+                    phi_q = phi(q[t], form, w.get(name + "memory.query_map"), n)
+                    recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
+                    share = torch.sigmoid(w[name + "memory.beta"][n])
+                    attended = share * recalled + (1 - share) * attended  # equation 10
+                out[t, n * dim : (n + 1) * dim] = attended
+        if form is not None:
+            writes[g] = (k, v)
+    for g, (k, v) in writes.items():
+        assert form is not None
+        features = form.feature_dim(dim)
+        empty = torch.zeros(features, dim, dtype=torch.float64), torch.zeros(features, dtype=torch.float64)
+        matrix, z = memory.get((layer, g), empty)
+        added_matrix, added_z = torch.zeros_like(matrix), torch.zeros_like(z)
+        for t in range(length):
+            phi_k = phi(k[t], form, w.get(name + "memory.key_map"), g)
+            value = v[t]
+            if form.update == "delta":
+                value = value - (phi_k @ matrix) / (phi_k @ z + form.eps)  # equation 9, against the old memory
+            if form.write_gate:
+                gate_weight, gate_bias = w[name + "memory.write.weight"], w[name + "memory.write.bias"]
+                phi_k = phi_k * torch.sigmoid(gate_weight[g] @ h[t] + gate_bias[g])
+            added_matrix += torch.outer(phi_k, value)
+            added_z += phi_k
+        memory[layer, g] = (matrix + added_matrix, z + added_z)
+    return out @ w[name + "attn.o.weight"].T
+
+
+def phi(x: Tensor, form: MemoryConfig, maps: Tensor | None, head: int) -> Tensor:
+    """Features (F,) of an un-rotated query or key x (D,)."""
+    if maps is not None:
+        x = x @ maps[head]
+    if form.feature_map != "dpfp-3":
+        return torch.where(x > 0, x + 1, x.exp())  # ELU + 1
+    r = torch.cat((x, -x)).clamp(min=0)
+    return torch.cat([torch.stack([r[i] * r[i - shift] for i in range(len(r))]) for shift in (1, 2, 3)])
+
+
+def head_of(
+    w: Mapping[str, Tensor], name: str, h: Tensor, head: int, dim: int, config: ModelConfig, norm_name: str | None
+) -> Tensor:
+    """One head's queries, keys or values (T, D)."""
+    rows = slice(head * dim, (head + 1) * dim)
+    x = h @ w[name + ".weight"][rows].T
+    if config.qkv_bias:
+        x = x + w[name + ".bias"][rows]
+    return norm(x, w[norm_name], config) if config.qk_norm and norm_name is not None else x
+
+
+def turn(x: Tensor, position: int, config: ModelConfig) -> Tensor:
+    """x (D,) at its rotary position within the segment."""
+    half = len(x) // 2
+    angle = inverse_frequencies(config).double() * position
+    first, second = x[:half], x[half:]
+    return torch.cat((first * angle.cos() - second * angle.sin(), second * angle.cos() + first * angle.sin()))
+
+
+def norm(x: Tensor, weight: Tensor, config: ModelConfig) -> Tensor:
+    """RMSNorm over the last dimension."""
+    return x / torch.sqrt((x * x).mean(dim=-1, keepdim=True) + config.norm_eps) * weight

@@ -1,0 +1,148 @@
+"""The decoder: token ids and a memory state in, logits and the next memory state out.
+
+Layer-major order: inside one layer the segments meet only through the memory, so a layer runs its projections, local
+attention and MLP over all segments at once, and only the small memory recurrence walks from segment to segment. This
+equals one segment at a time. Shapes: B batch, S segments, T tokens in a segment, d width, V vocabulary.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from infini_cli.nn.attention import Attention, MemoryParameters, Rotations
+from infini_cli.nn.config import ModelConfig
+from infini_cli.nn.memory import LayerMemory, MemoryState
+from infini_cli.nn.rope import inverse_frequencies, rotations
+from infini_cli.nn.window import Window
+
+
+class MLP(nn.Module):
+    """The gated feed-forward of Llama: down(silu(gate(x)) * up(x))."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gate = nn.Linear(config.d_model, config.d_ff, bias=False)
+        self.up = nn.Linear(config.d_model, config.d_ff, bias=False)
+        self.down = nn.Linear(config.d_ff, config.d_model, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.silu(self.gate(x)) * self.up(x))
+
+
+class Layer(nn.Module):
+    """One pre-norm decoder layer, with a memory or without."""
+
+    def __init__(self, config: ModelConfig, index: int) -> None:
+        super().__init__()
+        carries_memory = index in config.memory_layers
+        self.attn_norm = nn.RMSNorm(config.d_model, config.norm_eps)
+        self.attn = Attention(config, carries_memory=carries_memory)
+        self.mlp_norm = nn.RMSNorm(config.d_model, config.norm_eps)
+        self.mlp = MLP(config)
+        self.memory = (
+            MemoryParameters(config, config.memory) if carries_memory and config.memory is not None else None
+        )
+
+    def forward(
+        self, x: Tensor, turns: Rotations, memory: LayerMemory | None, valid: Tensor | None, fresh: Tensor | None
+    ) -> tuple[Tensor, LayerMemory | None]:
+        attended, memory = self.attn(self.attn_norm(x), turns, self.memory, memory, valid, fresh)
+        x = x + attended
+        return x + self.mlp(self.mlp_norm(x)), memory
+
+
+class InfiniTransformer(nn.Module):
+    """A Llama-family decoder with compressive memory in the layers that `config.memory` names."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocab_size, config.d_model)
+        self.layers = nn.ModuleList(Layer(config, i) for i in range(config.n_layers))
+        self.norm = nn.RMSNorm(config.d_model, config.norm_eps)
+        self.head = None if config.tied_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.checkpoint_layers = False  # training: trade a second forward of each layer for its activations
+
+    @property
+    def device(self) -> torch.device:
+        return self.embed.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.embed.weight.dtype
+
+    def forward(
+        self, tokens: Tensor, state: MemoryState, *, valid: Tensor | None = None, fresh: Tensor | None = None
+    ) -> tuple[Tensor, MemoryState]:
+        """Logits (B, S, T, V) of token ids (B, S, T), and the state after the last segment."""
+        hidden, state = self.hidden(tokens, state, valid=valid, fresh=fresh)
+        return self.logits(hidden), state
+
+    def hidden(
+        self, tokens: Tensor, state: MemoryState, *, valid: Tensor | None = None, fresh: Tensor | None = None
+    ) -> tuple[Tensor, MemoryState]:
+        """The last layer's normed output (B, S, T, d), for callers that need logits of a few positions only.
+
+        valid, fresh: see Attention.forward.
+        """
+        turns = self.turns(0, tokens.shape[-1])
+        memories = self.by_layer(state)
+        after: list[LayerMemory] = []
+        x = self.embed(tokens)  # (B, S, T, d)
+        for layer, memory in zip(self.layers, memories, strict=True):
+            if self.checkpoint_layers and torch.is_grad_enabled() and x.requires_grad:
+                x, memory = checkpoint(layer, x, turns, memory, valid, fresh, use_reentrant=False)
+            else:
+                x, memory = layer(x, turns, memory, valid, fresh)
+            if memory is not None:
+                after.append(memory)
+        return self.norm(x), tuple(after)
+
+    def read(
+        self, tokens: Tensor, state: MemoryState, *, valid: Tensor | None = None, fresh: Tensor | None = None
+    ) -> MemoryState:
+        """The state after reading token ids (B, S, T): no logits, and nothing above the last memory write."""
+        if not self.config.memory_layers:
+            return state
+        turns = self.turns(0, tokens.shape[-1])
+        memories = self.by_layer(state)
+        after: list[LayerMemory] = []
+        top = self.config.memory_layers[-1]
+        x = self.embed(tokens)  # (B, S, T, d)
+        for layer, memory in zip(self.layers[:top], memories, strict=False):
+            x, memory = layer(x, turns, memory, valid, fresh)
+            if memory is not None:
+                after.append(memory)
+        last = self.layers[top]
+        after.append(last.attn.write(last.attn_norm(x), last.memory, memories[top], valid, fresh))
+        return tuple(after)
+
+    def extend(self, tokens: Tensor, state: MemoryState, window: Window) -> Tensor:
+        """Logits (B, V) that follow token ids (B, T), which join the local window; the state is only read.
+
+        Raises ValueError when they do not fit into the window.
+        """
+        start, length = window.length, tokens.shape[-1]
+        if start + length > window.capacity:
+            raise ValueError(f"{start} + {length} tokens do not fit into a window of {window.capacity}")
+        turns = self.turns(start, length)
+        x = self.embed(tokens)  # (B, T, d)
+        for layer, memory, held in zip(self.layers, self.by_layer(state), window.layers, strict=True):
+            x = x + layer.attn.extend(layer.attn_norm(x), turns, layer.memory, memory, held)
+            x = x + layer.mlp(layer.mlp_norm(x))
+        return self.logits(self.norm(x[:, -1]))
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Float32 logits (…, V) of normed hidden states (…, d)."""
+        weight = self.embed.weight if self.head is None else self.head.weight
+        return F.linear(hidden, weight).float()
+
+    def by_layer(self, state: MemoryState) -> list[LayerMemory | None]:
+        """The state spread over all layers, None where a layer carries no memory."""
+        held = dict(zip(self.config.memory_layers, state, strict=True))
+        return [held.get(i) for i in range(self.config.n_layers)]
+
+    def turns(self, start: int, length: int) -> Rotations:
+        """Rotary positions of a segment's or a window's tokens."""
+        return rotations(inverse_frequencies(self.config).to(self.device), start, length)

@@ -1,0 +1,49 @@
+"""The network's description: round trips, and refusals that name the value."""
+
+import dataclasses
+import json
+
+import pytest
+
+from infini_cli.nn.config import MemoryConfig, ModelConfig, RopeScaling
+from tests.unit.nn.networks import BASE, FORMS
+
+
+@pytest.mark.parametrize("form", [None, *FORMS.values()])
+@pytest.mark.parametrize("scaling", [None, RopeScaling("llama3", factor=8.0), RopeScaling("factors", factors=(1.0, 2.0))])
+def test_json_round_trip(form, scaling):
+    config = dataclasses.replace(BASE, memory=form, rope_scaling=scaling)
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_unknown_and_missing_keys_are_named():
+    values = BASE.to_dict()
+    with pytest.raises(ValueError, match="n_layer_typo"):
+        ModelConfig.from_dict({**values, "n_layer_typo": 3})
+    del values["d_model"]
+    with pytest.raises(ValueError, match="d_model"):
+        ModelConfig.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"feature_map": "relu"}, "relu"),
+        ({"update": "sum"}, "sum"),
+        ({"segment_length": 0}, "segment_length"),
+        ({"eps": 0.0}, "eps"),
+        ({"layers": (2, 1)}, "ascending"),
+    ],
+)
+def test_memory_forms_that_cannot_be_are_refused(change, named):
+    with pytest.raises(ValueError, match=named):
+        MemoryConfig(**{"layers": (0,), **change})
+
+
+def test_shapes_that_cannot_be_are_refused():
+    with pytest.raises(ValueError, match="query heads"):
+        dataclasses.replace(BASE, n_kv_heads=3)
+    with pytest.raises(ValueError, match="head_dim"):
+        dataclasses.replace(BASE, head_dim=7)
+    with pytest.raises(ValueError, match="not all within"):
+        BASE.with_memory(MemoryConfig(layers=(0, 3)))
