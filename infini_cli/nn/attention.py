@@ -1,7 +1,7 @@
-"""Infini-attention: local causal attention mixed with a read of the compressive memory (arXiv 2404.07143, section 2.1).
+"""Infini-attention: local causal attention mixed with a read of the compressive memory.
 
-Shapes: B batch, S segments, T tokens in a segment, H query heads, G key/value heads, R = H / G query heads per
-key/value head, D head size, F feature size, d the model's width.
+Source: arXiv 2404.07143, section 2.1. Shapes: B batch, S segments, T tokens in a segment, H query heads, G key/value
+heads, R = H / G query heads per key/value head, D head size, F feature size, d the model's width.
 """
 
 import torch
@@ -22,7 +22,9 @@ class MemoryParameters(nn.Module):
     def __init__(self, config: ModelConfig, memory: MemoryConfig) -> None:
         super().__init__()
         heads, kv_heads, dim = config.n_heads, config.n_kv_heads, config.head_dim
-        self.beta = nn.Parameter(torch.full((heads,), memory.beta_init))  # equation 10, one per query head
+        self.beta = nn.Parameter(
+            torch.full((heads,), float(memory.beta_init))
+        )  # equation 10, one per query head
         learned = memory.feature_map != "elu"
         # the maps start as the identity: phi is then that of the paper (or plain DPFP)
         self.query_map = nn.Parameter(torch.eye(dim).repeat(heads, 1, 1)) if learned else None  # (H, D, D)
@@ -33,7 +35,7 @@ class MemoryParameters(nn.Module):
             nn.init.zeros_(self.write.bias)  # w_t = 1/2 for every token until training says otherwise
 
     def strength(self, hidden: Tensor) -> Tensor | None:
-        """w_t, the share of each token that is written: hidden (…, T, d) to (…, G, T), or None without a gate."""
+        """w_t, the share of each token to write: hidden (…, T, d) to (…, G, T), or None without a gate."""
         if self.write is None:
             return None
         return torch.sigmoid(self.write(hidden.float())).transpose(-1, -2)
@@ -98,7 +100,10 @@ class Attention(nn.Module):
         valid: Tensor | None,
         fresh: Tensor | None,
     ) -> tuple[Tensor, Tensor, LayerMemory]:
-        """Segment after segment, read then write: A_mem (B, S, H, T, D), where it was non-empty (B, S, G), the memory."""
+        """Segment after segment, read then write.
+
+        Returns A_mem (B, S, H, T, D), whether the memory held anything (B, S, G), and the memory at the end.
+        """
         config = self.memory_config
         assert config is not None
         phi_q = group(features(q, config.feature_map, parameters.query_map), self.config.n_kv_heads)
@@ -151,13 +156,15 @@ class Attention(nn.Module):
         memory: LayerMemory | None,
         window: LayerWindow,
     ) -> Tensor:
-        """The next tokens of the local window: hidden (B, T, d) to (B, T, d); the memory is read, not written."""
+        """The next tokens of the local window: hidden (B, T, d) to (B, T, d); the memory is only read."""
         q, (k, v) = self.queries(hidden), self.keys_values(hidden)
         cos, sin = rotations
         keys, values = window.append(rotate(k, cos, sin), v)  # (B, G, P+T, D)
         attended = local_attention(rotate(q, cos, sin), keys, values, self.config.sliding_window)
         if memory is not None and parameters is not None and self.memory_config is not None:
-            phi_q = group(features(q, self.memory_config.feature_map, parameters.query_map), self.config.n_kv_heads)
+            phi_q = group(
+                features(q, self.memory_config.feature_map, parameters.query_map), self.config.n_kv_heads
+            )
             recalled = retrieve(phi_q, memory, self.memory_config.eps).reshape(q.shape)
             attended = mix(attended, recalled, written(memory), parameters.beta)
         return self.o(join_heads(attended))
@@ -179,14 +186,19 @@ def group(phi_q: Tensor, kv_heads: int) -> Tensor:
 
 
 def local_attention(q: Tensor, k: Tensor, v: Tensor, sliding_window: int | None) -> Tensor:
-    """Causal softmax attention of q (…, H, T, D) over k, v (…, G, P+T, D), whose last T are the queries' own."""
+    """Causal attention of q (…, H, T, D) over k, v (…, G, P+T, D), whose last T are the queries' own."""
     lead, length, reach = q.shape[:-3], q.shape[-2], k.shape[-2]
     mask = None
     if (length > 1 and reach > length) or (sliding_window is not None and reach > sliding_window):
-        behind = torch.arange(reach - length, reach, device=q.device)[:, None] - torch.arange(reach, device=q.device)
+        behind = torch.arange(reach - length, reach, device=q.device)[:, None] - torch.arange(
+            reach, device=q.device
+        )
         mask = behind >= 0 if sliding_window is None else (behind >= 0) & (behind < sliding_window)
+    q, k, v = (x.flatten(0, -4) if len(lead) > 1 else x for x in (q, k, v))
     attended = F.scaled_dot_product_attention(
-        *(x.flatten(0, -4) if len(lead) > 1 else x for x in (q, k, v)),
+        q,
+        k,
+        v,
         attn_mask=mask,
         is_causal=mask is None and length > 1,
         enable_gqa=q.shape[-3] != k.shape[-3],

@@ -101,7 +101,9 @@ class ModelConfig:
         """The inverse of `to_dict`. Raises ValueError for unknown or missing keys."""
         values = dict(values)
         if (scaling := values.get("rope_scaling")) is not None:
-            values["rope_scaling"] = build(RopeScaling, {**scaling, "factors": tuple(scaling.get("factors", ()))})
+            values["rope_scaling"] = build(
+                RopeScaling, {**scaling, "factors": tuple(scaling.get("factors", ()))}
+            )
         if (memory := values.get("memory")) is not None:
             values["memory"] = memory_from_dict(memory)
         return build(cls, values)

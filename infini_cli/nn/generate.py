@@ -18,7 +18,9 @@ class Sampling:
     max_new_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0  # keep the most probable tokens that together reach this probability
-    repetition_penalty: float = 1.0  # above 1: tokens already seen become less likely (arXiv 1909.05858, section 4.1)
+    repetition_penalty: float = (
+        1.0  # above 1: tokens already seen become less likely (arXiv 1909.05858, section 4.1)
+    )
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -50,7 +52,9 @@ def generate(
     if not prompt:
         raise ValueError("the prompt is empty")
     choose = Chooser(sampling, prompt, model.device)
-    room = min(sampling.max_new_tokens, max(1, window_length // 4))  # for the answer, before anything is folded
+    room = min(
+        sampling.max_new_tokens, max(1, window_length // 4)
+    )  # for the answer, before anything is folded
     local = list(prompt)
     state, local = fold_oldest(model, local, state, keep=max(1, window_length - room))
     window, logits = open_window(model, local, state, window_length)
@@ -84,7 +88,9 @@ def fold_oldest(
     return fold(model, local[:-keep], state), local[-keep:]
 
 
-def fold(model: InfiniTransformer, tokens: Sequence[int], state: MemoryState, *, at_once: int = 4) -> MemoryState:
+def fold(
+    model: InfiniTransformer, tokens: Sequence[int], state: MemoryState, *, at_once: int = 4
+) -> MemoryState:
     """The state after reading `tokens`: whole segments, `at_once` in one pass, then the shorter last one."""
     if model.config.memory is None:
         return state

@@ -49,12 +49,13 @@ def state_to(state: MemoryState, device: torch.device | str) -> MemoryState:
 def empty_rows(memory: LayerMemory, fresh: Tensor) -> LayerMemory:
     """The memory with the rows emptied where `fresh` (B,) bool is True: a new document begins there."""
     return LayerMemory(
-        memory.matrix.masked_fill(fresh[:, None, None, None], 0.0), memory.norm.masked_fill(fresh[:, None, None], 0.0)
+        memory.matrix.masked_fill(fresh[:, None, None, None], 0.0),
+        memory.norm.masked_fill(fresh[:, None, None], 0.0),
     )
 
 
 def features(x: Tensor, feature_map: FeatureMap, weight: Tensor | None) -> Tensor:
-    """phi(x): non-negative float32 features (B, …heads, T, F) of un-rotated queries or keys x (B, …heads, T, D).
+    """phi(x): non-negative float32 features (…, heads, T, F) of un-rotated queries or keys x (…, heads, T, D).
 
     `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first multiply each head by its own `weight` (heads, D, D):
     `elu-map` then takes ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3

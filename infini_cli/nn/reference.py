@@ -26,7 +26,9 @@ def logits(
     for tokens in segments:
         x = w["embed.weight"][list(tokens)]  # (T, d)
         for i in range(config.n_layers):
-            x = x + attention(w, f"layers.{i}.", config, i, norm(x, w[f"layers.{i}.attn_norm.weight"], config), memory)
+            x = x + attention(
+                w, f"layers.{i}.", config, i, norm(x, w[f"layers.{i}.attn_norm.weight"], config), memory
+            )
             h = norm(x, w[f"layers.{i}.mlp_norm.weight"], config)
             gate, up = h @ w[f"layers.{i}.mlp.gate.weight"].T, h @ w[f"layers.{i}.mlp.up.weight"].T
             x = x + (gate * torch.sigmoid(gate) * up) @ w[f"layers.{i}.mlp.down.weight"].T
@@ -51,7 +53,10 @@ def attention(
             for t in range(length):
                 first = 0 if config.sliding_window is None else max(0, t - config.sliding_window + 1)
                 scores = torch.stack(
-                    [turn(q[t], t, config) @ turn(k[u], u, config) / math.sqrt(dim) for u in range(first, t + 1)]
+                    [
+                        turn(q[t], t, config) @ turn(k[u], u, config) / math.sqrt(dim)
+                        for u in range(first, t + 1)
+                    ]
                 )
                 attended = scores.softmax(dim=0) @ v[first : t + 1]
                 if form is not None and (layer, g) in memory:
@@ -73,7 +78,9 @@ def attention(
             phi_k = phi(k[t], form, w.get(name + "memory.key_map"), g)
             value = v[t]
             if form.update == "delta":
-                value = value - (phi_k @ matrix) / (phi_k @ z + form.eps)  # equation 9, against the old memory
+                value = value - (phi_k @ matrix) / (
+                    phi_k @ z + form.eps
+                )  # equation 9, against the old memory
             if form.write_gate:
                 gate_weight, gate_bias = w[name + "memory.write.weight"], w[name + "memory.write.bias"]
                 phi_k = phi_k * torch.sigmoid(gate_weight[g] @ h[t] + gate_bias[g])
@@ -94,7 +101,13 @@ def phi(x: Tensor, form: MemoryConfig, maps: Tensor | None, head: int) -> Tensor
 
 
 def head_of(
-    w: Mapping[str, Tensor], name: str, h: Tensor, head: int, dim: int, config: ModelConfig, norm_name: str | None
+    w: Mapping[str, Tensor],
+    name: str,
+    h: Tensor,
+    head: int,
+    dim: int,
+    config: ModelConfig,
+    norm_name: str | None,
 ) -> Tensor:
     """One head's queries, keys or values (T, D)."""
     rows = slice(head * dim, (head + 1) * dim)

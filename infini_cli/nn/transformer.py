@@ -5,6 +5,8 @@ attention and MLP over all segments at once, and only the small memory recurrenc
 equals one segment at a time. Shapes: B batch, S segments, T tokens in a segment, d width, V vocabulary.
 """
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -45,7 +47,12 @@ class Layer(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, turns: Rotations, memory: LayerMemory | None, valid: Tensor | None, fresh: Tensor | None
+        self,
+        x: Tensor,
+        turns: Rotations,
+        memory: LayerMemory | None,
+        valid: Tensor | None,
+        fresh: Tensor | None,
     ) -> tuple[Tensor, LayerMemory | None]:
         attended, memory = self.attn(self.attn_norm(x), turns, self.memory, memory, valid, fresh)
         x = x + attended
@@ -61,7 +68,9 @@ class InfiniTransformer(nn.Module):
         self.embed = nn.Embedding(config.vocab_size, config.d_model)
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.n_layers))
         self.norm = nn.RMSNorm(config.d_model, config.norm_eps)
-        self.head = None if config.tied_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.head = (
+            None if config.tied_embeddings else nn.Linear(config.d_model, config.vocab_size, bias=False)
+        )
         self.checkpoint_layers = False  # training: trade a second forward of each layer for its activations
 
     @property
@@ -114,8 +123,10 @@ class InfiniTransformer(nn.Module):
             x, memory = layer(x, turns, memory, valid, fresh)
             if memory is not None:
                 after.append(memory)
-        last = self.layers[top]
-        after.append(last.attn.write(last.attn_norm(x), last.memory, memories[top], valid, fresh))
+        last = cast(Layer, self.layers[top])
+        held = memories[top]
+        assert last.memory is not None and held is not None
+        after.append(last.attn.write(last.attn_norm(x), last.memory, held, valid, fresh))
         return tuple(after)
 
     def extend(self, tokens: Tensor, state: MemoryState, window: Window) -> Tensor:
@@ -128,7 +139,8 @@ class InfiniTransformer(nn.Module):
             raise ValueError(f"{start} + {length} tokens do not fit into a window of {window.capacity}")
         turns = self.turns(start, length)
         x = self.embed(tokens)  # (B, T, d)
-        for layer, memory, held in zip(self.layers, self.by_layer(state), window.layers, strict=True):
+        for module, memory, held in zip(self.layers, self.by_layer(state), window.layers, strict=True):
+            layer = cast(Layer, module)
             x = x + layer.attn.extend(layer.attn_norm(x), turns, layer.memory, memory, held)
             x = x + layer.mlp(layer.mlp_norm(x))
         return self.logits(self.norm(x[:, -1]))
