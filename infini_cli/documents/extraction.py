@@ -1,0 +1,226 @@
+"""Text extraction in a process of its own, so that the model never waits for a parser nor falls with it."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from infini_cli.documents.messages import decode, page_from_json
+from infini_cli.documents.model import Page
+from infini_cli.errors import DocumentError
+
+_PAGE_TIMEOUT_S = 120.0
+# Opening a damaged PDF of some gigabytes, or running through a text to page k, takes a while.
+_OPEN_TIMEOUT_S = 900.0
+# How far extraction may run ahead: what the pipe holds.
+_READ_AHEAD_BYTES = 1 << 20
+_MAX_CRASHES_IN_A_ROW = 10
+
+# The child is a fresh interpreter with our module path. The spawn of multiprocessing would also import the
+# parent's main module, and would look for the standard library in the user's folder first.
+_CHILD_CODE = (
+    "import sys; path, name, start, *sys.path = sys.argv[1:]; "
+    "from infini_cli.documents.extraction_child import serve; serve(path, name, int(start))"
+)
+
+
+class DocumentInfo(NamedTuple):
+    """What is known before a page is read; `pages_total` is None when only reading to the end would tell."""
+
+    format: str
+    pages_total: int | None
+
+
+class ExtractionProcess:
+    """The pages of a document, extracted ahead of the reader in a child process.
+
+    A context manager and an iterable of pages. The child starts on entering, and is gone on leaving. A page
+    on which the parser crashes or hangs is skipped with the reason, and reading goes on after it. Ctrl-C does
+    not reach the child; it ends when this process does, even by SIGKILL.
+
+    Args:
+        path: the document.
+        start: index of the first page wanted.
+        name: what messages call the document; the path by default.
+        page_timeout_s: seconds that one page may take.
+    """
+
+    def __init__(
+        self, path: Path, *, start: int = 1, name: str | None = None, page_timeout_s: float = _PAGE_TIMEOUT_S
+    ) -> None:
+        self._path = path
+        self._name = str(path) if name is None else name
+        self._start = start
+        self._page_timeout_s = page_timeout_s
+        self._child: _Child | None = None
+        self._info: DocumentInfo | None = None
+
+    def __enter__(self) -> "ExtractionProcess":
+        self._child = _Child(self._path, self._name, self._start)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    @property
+    def info(self) -> DocumentInfo:
+        """Format and number of pages; waits until the child has opened the document.
+
+        Raises:
+            DocumentError: the document cannot be read.
+        """
+        if self._info is None:
+            self._info = self._receive_info()
+        return self._info
+
+    def __iter__(self) -> Iterator[Page]:
+        pages_total = self.info.pages_total
+        index = self._start
+        crashes = 0
+        while pages_total is None or index <= pages_total:
+            try:
+                content = self._receive("page", self._page_timeout_s)
+            except _ChildLostError as error:
+                crashes += 1
+                yield Page(index, None, "", skipped=f"could not be read: the parser {error}")
+                index += 1
+                if crashes == _MAX_CRASHES_IN_A_ROW:
+                    yield from self._give_up(index, pages_total)
+                    return
+                self._restart(index)
+                continue
+            if content is None:
+                return
+            page = page_from_json(content)
+            yield page
+            crashes, index = 0, page.index + 1
+
+    def _receive(self, expected: str, timeout_s: float) -> Any:
+        """The content of the next message, or None when it is the last.
+
+        Raises:
+            DocumentError: what the child met.
+            _ChildLostError: the child crashed, or took too long.
+        """
+        if self._child is None:
+            raise RuntimeError("the extraction process is used outside its `with` block")
+        kind, content = self._child.receive(timeout_s)
+        if kind == "error":
+            message, hint = content
+            raise DocumentError(message, hint=hint)
+        if kind == "bug":
+            raise RuntimeError(f"in the extraction process:\n{content}")
+        if kind not in (expected, "end"):
+            raise RuntimeError(f"the extraction process sent {kind!r} where {expected!r} was due")
+        return content
+
+    def _receive_info(self) -> DocumentInfo:
+        try:
+            return DocumentInfo(*self._receive("opened", _OPEN_TIMEOUT_S))
+        except _ChildLostError as error:
+            raise DocumentError(f"{self._name} cannot be opened: the parser {error}") from error
+
+    def _restart(self, start: int) -> None:
+        if self._child is not None:
+            self._child.stop()
+        self._child = _Child(self._path, self._name, start)
+        self._receive_info()
+
+    def _give_up(self, start: int, pages_total: int | None) -> Iterator[Page]:
+        """Account for the pages after too many crashes."""
+        if pages_total is None:
+            raise DocumentError(
+                f"{self._name} fails in the parser from page {start - _MAX_CRASHES_IN_A_ROW} on"
+            )
+        reason = f"not read: the parser failed on the {_MAX_CRASHES_IN_A_ROW} pages before"
+        for index in range(start, pages_total + 1):
+            yield Page(index, None, "", skipped=reason)
+
+
+class _ChildLostError(Exception):
+    """The child came to an end before its last message; the text completes "the parser ..."."""
+
+
+class _Child:
+    """One run of the child process and the pipe of messages from it."""
+
+    def __init__(self, path: Path, name: str, start: int) -> None:
+        module_path = [entry for entry in sys.path if isinstance(entry, str)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _CHILD_CODE, str(path), name, str(start), *module_path],
+            # The child watches its standard input to learn of our end; nothing is ever written to it.
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C goes to the whole group of the terminal; the child is in another.
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        assert self._process.stdout is not None
+        _widen_pipe(self._process.stdout.fileno())
+
+    def receive(self, timeout_s: float) -> tuple[str, Any]:
+        """The next message.
+
+        Raises:
+            _ChildLostError: there is none, because the child crashed or was stopped for taking too long.
+        """
+        assert self._process.stdout is not None
+        timed_out = threading.Event()
+
+        def stop_late_child() -> None:
+            timed_out.set()
+            self._process.kill()
+
+        timer = threading.Timer(timeout_s, stop_late_child)
+        timer.daemon = True
+        timer.start()
+        try:
+            line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        try:
+            return decode(line)
+        except ValueError:
+            if timed_out.is_set():
+                raise _ChildLostError(f"took longer than {timeout_s:.0f} s") from None
+            raise _ChildLostError(f"crashed ({_describe_exit(self._process.wait())})") from None
+
+    def stop(self) -> None:
+        """End the child at once and free its pipes."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _widen_pipe(descriptor: int) -> None:
+    """Make room for pages extracted ahead; a system that does not allow it leaves the usual 64 KiB."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    resize = getattr(fcntl, "F_SETPIPE_SZ", None)
+    if resize is not None:
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, resize, _READ_AHEAD_BYTES)
+
+
+def _describe_exit(code: int) -> str:
+    """An exit code, or the signal that a negative one stands for."""
+    if code >= 0:
+        return f"exit code {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"

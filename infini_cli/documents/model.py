@@ -1,0 +1,68 @@
+"""What every document looks like to the rest of the program: a stream of pages with their places."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+BLANK = "blank"
+IMAGE_ONLY = "no text layer (image only)"
+LOST = "missing from the damaged file"
+DRAWING_ONLY = "no text layer (drawings only)"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """The start of a section.
+
+    Attributes:
+        offset: characters into the page's text.
+        title: one line of plain text.
+        level: 1 is the outermost.
+    """
+
+    offset: int
+    title: str
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, or one stretch of a document that has no pages.
+
+    Attributes:
+        index: the place in the file, from 1.
+        label: the printed page number ("iv", "A-3"), or None where there is none.
+        text: as extracted; empty when the page was skipped.
+        headings: the sections that start on the page, in order of their offset.
+        first_line: the number, from 1, of the line of the file on which the page starts; None for a PDF.
+        skipped: why the page has no text, or None.
+    """
+
+    index: int
+    label: str | None
+    text: str
+    headings: tuple[Heading, ...] = ()
+    first_line: int | None = None
+    skipped: str | None = None
+
+
+class Document(Protocol):
+    """A document opened for reading, page by page.
+
+    Attributes:
+        path: as the user gave it, "-" for standard input.
+        format: "pdf", "markdown" or "text".
+        pages_total: the number of pages, or None when only reading to the end would tell.
+    """
+
+    path: str
+    format: str
+    pages_total: int | None
+
+    def pages(self, start: int = 1) -> Iterator[Page]:
+        """The pages from index `start` on; a page has the same index whatever the start."""
+        ...
+
+    def close(self) -> None:
+        """Release the file."""
+        ...

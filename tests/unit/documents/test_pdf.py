@@ -1,0 +1,278 @@
+"""PDF: pages, labels, outlines, and what is wrong with some of them."""
+
+import logging
+import time
+from pathlib import Path
+
+import pypdf
+import pytest
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import ArrayObject, DictionaryObject
+
+from infini_cli.documents import Heading, Page, open_document
+from infini_cli.documents.model import BLANK, DRAWING_ONLY, IMAGE_ONLY, LOST
+from infini_cli.documents.pdf_text import clean_text
+from infini_cli.errors import DocumentError
+from tests.unit.documents.pdf_files import (
+    NOVEL,
+    add_image_page,
+    add_page,
+    lose_page,
+    name,
+    stream,
+    text_operators,
+    write,
+    write_pages,
+)
+
+
+def pages_of(path: Path, start: int = 1) -> list[Page]:
+    document = open_document(path)
+    try:
+        return list(document.pages(start))
+    finally:
+        document.close()
+
+
+def refusal(path: Path) -> DocumentError:
+    with pytest.raises(DocumentError) as caught:
+        open_document(path)
+    return caught.value
+
+
+def test_pages_come_in_order_from_any_start(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "a.pdf", [f"This is page {number}." for number in range(1, 8)])
+    pages = pages_of(path)
+    assert [page.text.strip() for page in pages] == [f"This is page {number}." for number in range(1, 8)]
+    assert [page.index for page in pages] == list(range(1, 8))
+    assert {(page.label, page.first_line, page.skipped) for page in pages} == {(None, None, None)}
+    assert pages_of(path, 5) == pages[4:]
+    assert pages_of(path, 8) == []
+
+
+def test_labels_are_the_printed_numbers(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    for number in range(6):
+        add_page(writer, text_operators(f"page {number}"))
+    writer.set_page_label(page_index_from=0, page_index_to=2, style="/r")
+    writer.set_page_label(page_index_from=3, page_index_to=4, style="/D", prefix="A-", start=8)
+    numbers = writer.root_object["/PageLabels"]["/Nums"]
+    numbers[-1] = DictionaryObject()  # from here on, pages have no number
+    pages = pages_of(write(writer, tmp_path / "a.pdf"))
+    assert [page.label for page in pages] == ["i", "ii", "iii", "A-8", "A-9", None]
+
+
+def test_outline_titles_are_sections_with_their_place_and_level(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    add_page(writer, text_operators("A running header\nOne\nwords of one"))
+    add_page(writer, text_operators("more words\n1.1 The Inner\nPart\nwords"))
+    add_page(writer, text_operators("no such title here"))
+    first = writer.add_outline_item(title="One", page_number=0)
+    writer.add_outline_item(title="1.1 The inner part", page_number=1, parent=first)
+    writer.add_outline_item(title="Two", page_number=2)
+    pages = pages_of(write(writer, tmp_path / "a.pdf"))
+    assert [page.headings for page in pages] == [
+        (Heading(pages[0].text.index("One"), "One", 1),),
+        (Heading(pages[1].text.index("1.1"), "1.1 The inner part", 2),),
+        (Heading(0, "Two", 1),),
+    ]
+
+
+def test_a_damaged_outline_or_label_tree_costs_no_page(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two"], outline=[("One", 0), ("Two", 1)])
+    with PdfReader(path) as reader:
+        writer = PdfWriter(clone_from=reader)
+    outline = writer.root_object["/Outlines"]
+    assert isinstance(outline, DictionaryObject)
+    outline["/First"].get_object()[name("Next")] = outline.raw_get("/First")
+    writer.root_object[name("PageLabels")] = ArrayObject()
+    write(writer, path)
+    assert [page.text.strip() for page in pages_of(path)] == ["one", "two"]
+
+
+def test_pages_without_text_say_why(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    writer.add_blank_page(width=420, height=595)
+    add_page(writer, b"q Q")
+    add_image_page(writer)
+    add_page(writer, b"BI /W 1 /H 1 /BPC 8 /CS /G ID x EI")
+    add_page(writer, b"10 10 m 90 90 l S")
+    add_page(writer, text_operators("  "))
+    image = DictionaryObject({name("Inner"): stream(b"\0", Subtype=name("Image"))})
+    resources = DictionaryObject({name("XObject"): image})
+    form = stream(b"/Inner Do", Subtype=name("Form"), Resources=resources)
+    add_page(writer, b"/Outer Do", XObject=DictionaryObject({name("Outer"): writer._add_object(form)}))
+    writer.add_outline_item(title="A scan", page_number=2)
+    pages = pages_of(write(writer, tmp_path / "a.pdf"))
+    assert [page.skipped for page in pages] == [
+        BLANK,
+        BLANK,
+        IMAGE_ONLY,
+        IMAGE_ONLY,
+        DRAWING_ONLY,
+        BLANK,
+        IMAGE_ONLY,
+    ]
+    assert {page.text for page in pages} == {""}
+    assert pages[2].headings == (Heading(0, "A scan", 1),)
+
+
+@pytest.mark.parametrize("error", [ValueError("bad\nthing"), KeyError("/F"), RecursionError(), MemoryError()])
+def test_a_page_that_fails_is_skipped_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two", "three"], outline=[("Two", 1)])
+    extract_text = pypdf.PageObject.extract_text
+
+    def fail_on_second(page: pypdf.PageObject) -> str:
+        if page.page_number == 1:
+            raise error
+        return extract_text(page)
+
+    monkeypatch.setattr(pypdf.PageObject, "extract_text", fail_on_second)
+    one, two, three = pages_of(path)
+    assert (one.text.strip(), two.text, three.text.strip()) == ("one", "", "three")
+    assert two.skipped is not None
+    assert two.skipped.startswith(f"could not be read: {type(error).__name__}")
+    assert "\n" not in two.skipped
+    assert two.headings == (Heading(0, "Two", 1),)
+
+
+def test_a_content_stream_out_of_all_proportion_costs_its_page(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    add_page(writer, text_operators("before"))
+    bomb = stream(b"(a) Tj " * 12_000_000).flate_encode(9)
+    page = writer.add_blank_page(width=420, height=595)
+    page[name("Resources")] = writer.pages[0]["/Resources"]
+    page[name("Contents")] = writer._add_object(bomb)
+    add_page(writer, text_operators("after"))
+    path = write(writer, tmp_path / "a.pdf")
+    assert path.stat().st_size < 200_000
+    before, bombed, after = pages_of(path)
+    assert (before.text.strip(), bombed.text, after.text.strip()) == ("before", "", "after")
+    assert bombed.skipped is not None
+    assert "Limit" in bombed.skipped or "limit" in bombed.skipped
+
+
+def test_an_unreadable_content_stream_does_not_end_the_document(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    add_page(writer, text_operators("before"))
+    page = writer.add_blank_page(width=420, height=595)
+    page[name("Resources")] = writer.pages[0]["/Resources"]
+    page[name("Contents")] = writer._add_object(stream(b"no deflate stream", Filter=name("FlateDecode")))
+    add_page(writer, text_operators("after"))
+    before, broken, after = pages_of(write(writer, tmp_path / "a.pdf"))
+    assert (before.text.strip(), broken.text, after.text.strip()) == ("before", "", "after")
+    assert broken.skipped
+
+
+def test_encrypted_with_a_password_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    error = refusal(write_pages(tmp_path / "my file.pdf", ["secret"], password="pass"))
+    assert "encrypted with a password" in error.message
+    assert error.hint is not None
+    assert f"qpdf --decrypt --password=PASSWORD '{tmp_path}/my file.pdf'" in error.hint
+
+
+def test_the_empty_user_password_is_tried(tmp_path: Path) -> None:
+    writer = PdfWriter()
+    add_page(writer, text_operators("anybody may read this"))
+    writer.encrypt(user_password="", owner_password="owner", algorithm="AES-256")
+    [page] = pages_of(write(writer, tmp_path / "a.pdf"))
+    assert page.text.strip() == "anybody may read this"
+
+
+@pytest.mark.parametrize("share", [0.001, 0.3, 0.7, 0.99])
+def test_a_file_that_was_cut_off_is_refused(tmp_path: Path, share: float) -> None:
+    content = NOVEL.read_bytes()
+    path = tmp_path / "cut.pdf"
+    path.write_bytes(content[: int(len(content) * share)])
+    error = refusal(path)
+    assert "is cut off" in error.message
+    assert error.hint == "copy or download it again"
+
+
+def test_a_file_damaged_beyond_repair_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "broken.pdf"
+    path.write_bytes(b"%PDF-1.7\n" + b"nothing of a PDF\n" * 50 + b"startxref\n9\n%%EOF\n")
+    error = refusal(path)
+    assert "is a damaged PDF" in error.message
+    assert error.hint == f"try to repair it: qpdf {path} repaired.pdf"
+    PdfWriter().write(tmp_path / "none.pdf")
+    assert "without pages" in refusal(tmp_path / "none.pdf").message
+
+
+def test_pages_lost_by_damage_are_accounted_for(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two", "three"])
+    lose_page(path, 1)
+    document = open_document(path)
+    assert document.pages_total == 3
+    assert [(page.text.strip(), page.skipped) for page in document.pages()] == [
+        ("one", None),
+        ("three", None),
+        ("", LOST),
+    ]
+    document.close()
+
+
+def test_a_wrong_number_of_pages_in_a_sound_file_is_ignored(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two"])
+    path.write_bytes(path.read_bytes().replace(b"/Count 2", b"/Count 9"))
+    document = open_document(path)
+    assert document.pages_total == 2
+    document.close()
+
+
+@pytest.mark.parametrize(
+    ("extracted", "cleaned"),
+    [
+        ("a\ud83d\ude00b", "a😀b"),
+        ("lone \ud83d half", "lone \ufffd half"),
+        ("nul\0 and \x01\x07\x7fbell", "nul and bell"),
+        ("eﬃcient ﬂow, ﬁne oﬀer", "efficient flow, fine offer"),
+        ("one\r\ntwo\rthree\ffour\ttab", "one\ntwo\nthree\nfour\ttab"),
+        ("Größe 名前", "Größe 名前"),
+    ],
+)
+def test_text_is_fit_for_every_later_step(extracted: str, cleaned: str) -> None:
+    assert clean_text(extracted) == cleaned
+    assert cleaned.encode("utf-8")
+
+
+def test_the_parser_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"junk before\n" + write_pages(path, ["one"]).read_bytes())
+    with caplog.at_level(logging.DEBUG):
+        assert len(pages_of(path)) == 1
+    assert caplog.records == []
+
+
+def test_what_pages_leave_behind_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infini_cli.documents.pdf._MAX_CACHED_BYTES", 3_000_000)
+    writer = PdfWriter()
+    for _ in range(12):
+        add_image_page(writer, b"\0" * 1_000_000)
+    document = open_document(write(writer, tmp_path / "a.pdf"))
+    kept = []
+    for _page in document.pages():
+        streams = document._reader.resolved_objects.values()  # type: ignore[attr-defined]
+        kept.append(sum(len(item._data) for item in streams if hasattr(item, "_data")))
+    document.close()
+    assert max(kept) < 5_000_000
+
+
+@pytest.mark.slow
+def test_opening_ten_thousand_pages_takes_time_in_proportion(tmp_path: Path) -> None:
+    seconds = []
+    for count in (2_500, 10_000):
+        titles = [(f"Part {number}", number) for number in range(count)]
+        path = write_pages(tmp_path / f"{count}.pdf", (f"page {number}" for number in range(count)), titles)
+        began = time.process_time()
+        document = open_document(path)
+        page = next(document.pages(count - 1000))
+        seconds.append(time.process_time() - began)
+        assert page.index == count - 1000
+        assert page.text.strip() == f"page {count - 1001}"
+        document.close()
+    small, large = seconds
+    assert large < 8 * small
+    assert large < 20
