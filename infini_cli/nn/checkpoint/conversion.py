@@ -14,7 +14,8 @@ from infini_cli.gguf_file import GGUFFile
 from infini_cli.nn.checkpoint.gguf_reading import GGUFTensors, hugging_face_config
 from infini_cli.nn.checkpoint.loading import base_parameters, check_tensors, empty_model, gguf_config
 from infini_cli.nn.checkpoint.names import hugging_face_name
-from infini_cli.nn.checkpoint.safetensors_reading import CONFIG, WEIGHTS
+from infini_cli.nn.checkpoint.safetensors_reading import WEIGHTS
+from infini_cli.nn.hugging_face_config import CONFIG
 
 _ALIGNMENT = 64  # bytes; vector instructions like their operands aligned
 _BFLOAT16_BYTES = 2
@@ -25,7 +26,7 @@ def convert_to_cache(
 ) -> None:
     """Write config.json and model.safetensors of a GGUF file into an existing folder.
 
-    The weights are dequantized in float32 and rounded to bfloat16, and this is what the model is from then
+    The weights are dequantized in float32 and rounded to bfloat16, and that is what the model is from then
     on: loaded in float32 it computes with the rounded weights, not with those of `load_base(gguf)`. One tensor
     is in memory at a time. Each file appears under its name only when it is complete.
 

@@ -7,13 +7,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from infini_cli.errors import DeviceMemoryError, ModelError
+from infini_cli.errors import ModelError
 from infini_cli.gguf_file import GGUFFile
 from infini_cli.nn.attention import MemoryParameters
-from infini_cli.nn.checkpoint.config_reading import config_from_hugging_face
 from infini_cli.nn.checkpoint.gguf_reading import GGUFTensors, hugging_face_config
-from infini_cli.nn.checkpoint.safetensors_reading import CONFIG, FolderTensors, read_json
+from infini_cli.nn.checkpoint.safetensors_reading import FolderTensors
 from infini_cli.nn.config import MemoryConfig, ModelConfig
+from infini_cli.nn.hugging_face_config import config_from_hugging_face, read_folder_config
 from infini_cli.nn.transformer import InfiniTransformer
 
 _NAMED_IN_ERRORS = 3  # tensors; a wrong file misses hundreds
@@ -41,7 +41,7 @@ def read_config(path: Path) -> ModelConfig:
         ModelError: nothing is there, or nothing that is supported.
     """
     if path.is_dir():
-        return config_from_hugging_face(read_json(path / CONFIG), name=str(path / CONFIG))
+        return read_folder_config(path)
     return gguf_config(GGUFFile(path))
 
 
@@ -70,11 +70,11 @@ def load_base(
 
     Raises:
         ModelError: files are missing, damaged or unsupported, or do not fit each other.
-        DeviceMemoryError: the device has no room for the weights.
+        torch.OutOfMemoryError: the device has no room for the weights.
     """
     source: TensorSource
     if path.is_dir():
-        config = read_config(path)
+        config = read_folder_config(path)
         source = FolderTensors(path)
     else:
         file = GGUFFile(path)
@@ -83,15 +83,10 @@ def load_base(
     model = empty_model(config, memory)
     names = base_parameters(model)
     check_tensors(source, names, str(path))
-    try:
-        weights = {name: source.tensor(name).to(device, dtype) for name in names}
-        if memory is not None:
-            for layer in memory.layers:
-                model.layers[layer].memory = MemoryParameters(model.config, memory).to(device)
-    except torch.OutOfMemoryError:
-        raise DeviceMemoryError(
-            f"{device} has no room for the model", hint="use --device cpu, or a smaller model"
-        ) from None
+    weights = {name: source.tensor(name).to(device, dtype) for name in names}
+    if memory is not None:
+        for layer in memory.layers:
+            model.layers[layer].memory = MemoryParameters(model.config, memory).to(device)
     model.load_state_dict(weights, strict=False, assign=True)
     for name in names:
         model.get_parameter(name).requires_grad_(False)

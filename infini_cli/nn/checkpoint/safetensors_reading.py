@@ -1,6 +1,5 @@
 """The tensors of a Hugging Face folder: one safetensors file or several with an index, memory-mapped."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +9,15 @@ from torch import Tensor
 
 from infini_cli.errors import ModelError
 from infini_cli.nn.checkpoint.names import hugging_face_name
+from infini_cli.nn.hugging_face_config import read_json
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
-CONFIG = "config.json"
 
 _HEAD = "lm_head.weight"
 _EMBEDDING = "model.embed_tokens.weight"
 _ROTARY_BUFFER = ".rotary_emb.inv_freq"  # in old checkpoints; follows from the config
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises ModelError when there is none."""
-    try:
-        content = json.loads(file.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{file} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ModelError(f"{file} is not valid JSON: {error}", hint="fetch the file again") from None
-    if not isinstance(content, dict):
-        raise ModelError(f"{file} does not hold a JSON object")
-    return content
 
 
 def weight_files(folder: Path) -> list[Path]:

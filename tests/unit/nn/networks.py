@@ -22,7 +22,11 @@ FORMS = {
 
 
 def random_network(
-    memory: MemoryConfig | None, *, seed: int = 0, base: ModelConfig = BASE, dtype: torch.dtype = torch.float32
+    memory: MemoryConfig | None,
+    *,
+    seed: int = 0,
+    base: ModelConfig = BASE,
+    dtype: torch.dtype = torch.float32,
 ) -> InfiniTransformer:
     """A network whose every parameter is random, the memory's too, so that no default hides a mistake."""
     torch.manual_seed(seed)

@@ -10,7 +10,9 @@ from tests.unit.nn.networks import BASE, FORMS
 
 
 @pytest.mark.parametrize("form", [None, *FORMS.values()])
-@pytest.mark.parametrize("scaling", [None, RopeScaling("llama3", factor=8.0), RopeScaling("factors", factors=(1.0, 2.0))])
+@pytest.mark.parametrize(
+    "scaling", [None, RopeScaling("llama3", factor=8.0), RopeScaling("factors", factors=(1.0, 2.0))]
+)
 def test_json_round_trip(form, scaling):
     config = dataclasses.replace(BASE, memory=form, rope_scaling=scaling)
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config

@@ -12,7 +12,9 @@ STATE = empty_state(MODEL.config)
 
 
 def ids(prompt, state=STATE, *, stop_ids=(), window_length=64, model=MODEL, **sampling):
-    return list(generate(model, prompt, state, Sampling(**sampling), stop_ids=stop_ids, window_length=window_length))
+    return list(
+        generate(model, prompt, state, Sampling(**sampling), stop_ids=stop_ids, window_length=window_length)
+    )
 
 
 def greedy_by_full_forward(prompt, state, count):
@@ -34,7 +36,9 @@ def test_a_prompt_longer_than_the_window_is_folded_not_cut():
     prompt = random_tokens(70).tolist()
     kept = 32 - 8  # the window less a quarter of it for the answer
     folded = fold(MODEL, prompt[:-kept], STATE)
-    assert ids(prompt, max_new_tokens=8, window_length=32) == greedy_by_full_forward(prompt[-kept:], folded, 8)
+    assert ids(prompt, max_new_tokens=8, window_length=32) == greedy_by_full_forward(
+        prompt[-kept:], folded, 8
+    )
 
 
 def test_generation_goes_on_past_the_window():
@@ -91,7 +95,8 @@ def test_a_strong_penalty_never_repeats():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("max_new_tokens", 0), ("temperature", -1), ("top_p", 0), ("top_p", 1.1), ("repetition_penalty", 0)]
+    ("name", "value"),
+    [("max_new_tokens", 0), ("temperature", -1), ("top_p", 0), ("top_p", 1.1), ("repetition_penalty", 0)],
 )
 def test_settings_out_of_range_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=name):

@@ -1,11 +1,15 @@
 """A Hugging Face config.json as a ModelConfig; what would change the computation is understood or refused."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from infini_cli.errors import ModelError
 from infini_cli.nn.config import ModelConfig, RopeScaling
+
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,28 @@ _ROPE_TYPES = ("default", "linear", "llama3", "factors")
 
 # keys that must be absent, false or null, since they add what this network does not have
 _REFUSED = ("attention_bias", "mlp_bias", "rope_interleaved", "quantization_config")
+
+
+def read_folder_config(folder: Path) -> ModelConfig:
+    """The network, without memory, of a Hugging Face folder.
+
+    Raises:
+        ModelError: there is no config.json, or it describes nothing that is supported.
+    """
+    return config_from_hugging_face(read_json(folder / CONFIG), name=str(folder / CONFIG))
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises ModelError when there is none."""
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ModelError(f"{file} is not valid JSON: {error}", hint="fetch the file again") from None
+    if not isinstance(content, dict):
+        raise ModelError(f"{file} does not hold a JSON object")
+    return content
 
 
 def config_from_hugging_face(values: Mapping[str, Any], *, name: str) -> ModelConfig:

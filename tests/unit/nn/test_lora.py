@@ -1,0 +1,98 @@
+"""LoRA: an untrained update changes nothing, a trained one can be merged, and only it is trained."""
+
+import pytest
+import torch
+
+from infini_cli.nn.config import MemoryConfig
+from infini_cli.nn.lora import LoRAConfig, LoRALinear, adapted_modules, inject, merge
+from infini_cli.nn.memory import empty_state
+from infini_cli.nn.transformer import InfiniTransformer
+from tests.unit.nn.networks import FORMS, random_network, random_tokens
+
+CONFIG = LoRAConfig(rank=3, alpha=6.0, targets=("attn.q", "attn.o", "mlp.down"))
+MEMORY: MemoryConfig = FORMS["mapped-gated"]
+
+
+def logits(model: InfiniTransformer) -> torch.Tensor:
+    return model(random_tokens(2, 3, 8), empty_state(model.config, 2))[0]
+
+
+def trained(model: InfiniTransformer) -> InfiniTransformer:
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for _, module in adapted_modules(model):
+            module.lora_b.normal_(0, 0.1)
+    return model
+
+
+def test_untrained_update_changes_nothing() -> None:
+    model = random_network(MEMORY)
+    before = logits(model)
+
+    names = inject(model, CONFIG)
+
+    assert len(names) == 3 * model.config.n_layers
+    assert "layers.0.attn.q" in names
+    assert torch.equal(logits(model), before)
+
+
+def test_forward_is_the_weight_plus_the_scaled_product() -> None:
+    linear = torch.nn.Linear(5, 4)
+    adapted = LoRALinear(linear, rank=2, alpha=6.0)
+    torch.nn.init.normal_(adapted.lora_b)
+    x = torch.randn(3, 5)
+
+    update = 6.0 / 2 * adapted.lora_b @ adapted.lora_a
+
+    torch.testing.assert_close(adapted(x), x @ (linear.weight + update).T + linear.bias)
+
+
+def test_merging_keeps_the_function_and_the_names() -> None:
+    model = random_network(MEMORY)
+    names = set(model.state_dict())
+    inject(model, CONFIG)
+    trained(model)
+    before = logits(model)
+    assert (before - logits(random_network(MEMORY))).abs().max() > 0.01
+
+    merge(model)
+
+    torch.testing.assert_close(logits(model), before, atol=1e-4, rtol=1e-4)
+    assert set(model.state_dict()) == names
+    assert not list(adapted_modules(model))
+
+
+def test_merging_leaves_the_weights_it_started_from_alone() -> None:
+    model = random_network(MEMORY)
+    weight = model.layers[0].attn.q.weight
+    before = weight.clone()
+    inject(model, CONFIG)
+    merge(trained(model))
+
+    assert torch.equal(weight, before)
+    assert not torch.equal(model.layers[0].attn.q.weight, before)
+
+
+def test_only_the_update_is_trained_and_in_float32() -> None:
+    model = random_network(None, dtype=torch.bfloat16)
+    inject(model, CONFIG)
+    logits(trained(model)).square().sum().backward()
+
+    with_gradient = {name for name, p in model.named_parameters() if p.grad is not None}
+
+    assert with_gradient == {name for name, _ in model.named_parameters() if ".lora_" in name} != set()
+    assert {p.dtype for n, p in model.named_parameters() if ".lora_" in n} == {torch.float32}
+    assert all(p.grad.abs().max() > 0 for n, p in model.named_parameters() if n in with_gradient)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rank": 0}, "rank is 0"),
+        ({"targets": ("attn.x",)}, r"cannot adapt attn\.x; known: attn\.q"),
+        ({"targets": ()}, "cannot adapt none"),
+    ],
+)
+def test_impossible_configurations_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LoRAConfig(**{"rank": 1, "alpha": 1.0, "targets": ("attn.q",), **values})
