@@ -195,13 +195,21 @@ def test_memory_does_not_grow_and_stays_finite_over_many_segments(form):
 @pytest.mark.parametrize("feature_map", ["elu", "dpfp-3"])
 @pytest.mark.parametrize("rule", ["linear", "delta"])
 @settings(max_examples=25, deadline=None)
-@given(scale=st.sampled_from([0.0, 1e-30, 1e-6, 1.0, 1e3, 1e6]), repeats=st.integers(1, 20), constant=st.booleans())
+@given(
+    scale=st.sampled_from([0.0, 1e-30, 1e-6, 1.0, 1e3, 1e6]),
+    repeats=st.integers(1, 20),
+    constant=st.booleans(),
+)
 def test_hostile_keys_never_make_the_memory_infinite(feature_map, rule, scale, repeats, constant):
     generator = torch.Generator().manual_seed(0)
     size = 8 if feature_map == "elu" else 48
     memory = LayerMemory(torch.zeros(1, 2, size, 8), torch.zeros(1, 2, size))
     for _ in range(repeats):
-        keys = torch.full((1, 2, 6, 8), scale) if constant else torch.randn(1, 2, 6, 8, generator=generator) * scale
+        keys = (
+            torch.full((1, 2, 6, 8), scale)
+            if constant
+            else torch.randn(1, 2, 6, 8, generator=generator) * scale
+        )
         phi = features(keys, feature_map, None)
         memory = update(memory, phi, torch.randn(1, 2, 6, 8, generator=generator), None, rule=rule, eps=1e-6)
         recalled = retrieve(phi, memory, 1e-6)

@@ -1,0 +1,1 @@
+"""Training: the corpus, the tasks made from it, the losses and the loop."""

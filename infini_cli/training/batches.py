@@ -1,0 +1,57 @@
+"""Samples as tensors.
+
+Shapes: B documents, S segments, T tokens in a segment, Q questions, L tokens of prompt and answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from infini_cli.training.tasks.sample import Question, Sample
+
+IGNORED = -100  # target of a position that is not scored
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Documents of one shape and the questions asked after them.
+
+    Questions are padded at their right ends, where causal attention lets no real token see the padding.
+    """
+
+    documents: Tensor  # (B, S, T) token ids
+    tokens: Tensor  # (Q, L-1) prompts and answers, each without its last token
+    targets: Tensor  # (Q, L-1) the token that follows, where it belongs to an answer; else IGNORED
+    rows: Tensor  # (Q,) the document that each question is about
+    questions: tuple[Question, ...]
+    tasks: tuple[str, ...]  # (Q,) the task of each question
+    n_tokens: int  # read and asked, without padding
+
+
+def collate(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Batch:
+    """Stack samples on a device. Raises ValueError where their documents differ in shape."""
+    shapes = {sample.segments.shape for sample in samples}
+    if len(shapes) != 1:
+        raise ValueError(f"samples of one batch need documents of one shape, not {sorted(shapes)}")
+    asked = [
+        (row, sample.task, question) for row, sample in enumerate(samples) for question in sample.questions
+    ]
+    length = max(len(question.tokens) for _, _, question in asked) - 1
+    tokens = torch.zeros(len(asked), length, dtype=torch.long)
+    targets = torch.full_like(tokens, IGNORED)
+    for i, (_, _, question) in enumerate(asked):
+        ids = torch.tensor(question.tokens)
+        tokens[i, : len(ids) - 1] = ids[:-1]
+        targets[i, len(question.prompt) - 1 : len(ids) - 1] = ids[len(question.prompt) :]
+    documents = torch.stack([torch.from_numpy(sample.segments) for sample in samples])
+    return Batch(
+        documents=documents.to(device),
+        tokens=tokens.to(device),
+        targets=targets.to(device),
+        rows=torch.tensor([row for row, _, _ in asked], device=device),
+        questions=tuple(question for _, _, question in asked),
+        tasks=tuple(task for _, task, _ in asked),
+        n_tokens=documents.numel() + sum(len(question.tokens) for _, _, question in asked),
+    )

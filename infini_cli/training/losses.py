@@ -1,0 +1,102 @@
+"""What training makes small.
+
+Shapes: B documents, S segments, T tokens, Q questions, L tokens of prompt and answer, N scored tokens, V vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from infini_cli.nn.memory import LayerMemory, MemoryState, empty_state
+from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.training.batches import IGNORED, Batch
+from infini_cli.training.recipe import Losses
+from infini_cli.training.tasks.sample import Question
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """The logits of every token that a batch's targets score, in row order."""
+
+    logits: Tensor  # (N, V) float32
+    targets: Tensor  # (N,)
+    rows: Tensor  # (N,) the question each belongs to
+
+
+def read_documents(model: InfiniTransformer, batch: Batch) -> MemoryState:
+    """The memory of each document (B rows), with gradients."""
+    return model.read(batch.documents, empty_state(model.config, len(batch.documents), model.device))
+
+
+def take_rows(state: MemoryState, rows: Tensor) -> MemoryState:
+    """The state of the given rows (Q,): documents are read once, then branched to their questions."""
+    return tuple(LayerMemory(layer.matrix[rows], layer.norm[rows]) for layer in state)
+
+
+def score(model: InfiniTransformer, batch: Batch, state: MemoryState) -> Scored:
+    """Logits of the answers' tokens behind a state of Q rows, with the LM head run at those positions only."""
+    hidden, _ = model.hidden(batch.tokens.unsqueeze(1), state)  # (Q, 1, L-1, d)
+    wanted = batch.targets != IGNORED  # (Q, L-1)
+    return Scored(model.logits(hidden[:, 0][wanted]), batch.targets[wanted], wanted.nonzero()[:, 0])
+
+
+def total_loss(
+    scored: Scored, questions: tuple[Question, ...], weights: Losses, teacher: Scored | None
+) -> Tensor:
+    """The weighted mean over the batch's scored tokens.
+
+    Answers count fully, running text by `weights.text`. Where a teacher scored the same tokens, the divergence
+    KL(teacher || model) is added by `weights.distill`, or, for replay, stands alone with `weights.replay`.
+    """
+    device = scored.logits.device
+    by_objective = {"answer": 1.0, "text": weights.text, "replay": 0.0}
+    token_weights = torch.tensor([by_objective[q.objective] for q in questions], device=device)[
+        scored.rows
+    ]  # (N,)
+    losses = token_weights * F.cross_entropy(scored.logits, scored.targets, reduction="none")
+    if teacher is not None:
+        by_objective = {"answer": weights.distill, "text": weights.distill, "replay": weights.replay}
+        taught = [by_objective[q.objective] if q.teacher_prompt is not None else 0.0 for q in questions]
+        kept = torch.isin(scored.rows, teacher.rows)
+        target = teacher.logits.log_softmax(dim=-1)
+        divergence = F.kl_div(
+            scored.logits[kept].log_softmax(dim=-1), target, reduction="none", log_target=True
+        )
+        losses = losses.index_add(
+            0,
+            kept.nonzero()[:, 0],
+            torch.tensor(taught, device=device)[scored.rows[kept]] * divergence.sum(dim=-1),
+        )
+    return losses.mean()
+
+
+@torch.no_grad()
+def teach(teacher: InfiniTransformer, batch: Batch, weights: Losses) -> Scored | None:
+    """What the base model, which sees the needed text in its window and has no memory, says at the same tokens."""
+    wanted = [
+        row
+        for row, question in enumerate(batch.questions)
+        if question.teacher_prompt is not None
+        and (weights.replay if question.objective == "replay" else weights.distill) > 0
+    ]
+    if not wanted:
+        return None
+    logits, targets, rows = [], [], []
+    for row in wanted:  # prompts differ much in length; one by one costs no padding
+        question = batch.questions[row]
+        assert question.teacher_prompt is not None
+        ids = torch.tensor([[[*question.teacher_prompt, *question.answer]]], device=teacher.device)[..., :-1]
+        hidden, _ = teacher.hidden(ids, ())
+        logits.append(teacher.logits(hidden[0, 0, len(question.teacher_prompt) - 1 :]))
+        targets.append(torch.tensor(question.answer, device=teacher.device))
+        rows.append(torch.full((len(question.answer),), row, device=teacher.device))
+    return Scored(torch.cat(logits), torch.cat(targets), torch.cat(rows))
+
+
+def exact_rows(scored: Scored, n_questions: int) -> Tensor:
+    """(Q,) bool: whether greedy decoding would give each question's targets token for token."""
+    wrong = scored.rows[scored.logits.argmax(dim=-1) != scored.targets]
+    exact = torch.ones(n_questions, dtype=torch.bool, device=scored.rows.device)
+    return exact.index_fill(0, wrong, False)

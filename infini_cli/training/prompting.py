@@ -1,0 +1,41 @@
+"""Questions and answers as token ids, in the words and the chat form in which `ask` presents them."""
+
+from collections.abc import Sequence
+
+from infini_cli.tokenizers.protocol import Tokenizer
+
+Messages = list[dict[str, str]]
+
+REFUSAL = "The document does not say."
+
+
+def memory_messages(question: str) -> Messages:
+    """The question alone: all that is known of the document is in the memory."""
+    return [{"role": "user", "content": question}]
+
+
+def close_answer(
+    tokenizer: Tokenizer, messages: Messages, answer: str
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The ids of a conversation up to the answer, and of the answer with the token that ends it.
+
+    Raises:
+        ValueError: the template does not begin an answer at its generation prompt, or never ends one.
+    """
+    prompt = tokenizer.encode_chat(messages)
+    whole = tokenizer.encode_chat(
+        [*messages, {"role": "assistant", "content": answer}], add_generation_prompt=False
+    )
+    if whole[: len(prompt)] != prompt:
+        raise ValueError("the chat template does not begin an answer where its generation prompt ends")
+    rest = whole[len(prompt) :]
+    ends = [place for place, token in enumerate(rest) if token in tokenizer.eos_ids]
+    if not ends:
+        raise ValueError("the chat template does not close an answer")
+    return tuple(prompt), tuple(rest[: ends[0] + 1])
+
+
+def evidence_messages(question: str, passages: Sequence[str]) -> Messages:
+    """The question with passages of the document before it."""
+    listed = "\n\n".join(passages)
+    return [{"role": "user", "content": f"{listed}\n\n{question}"}]

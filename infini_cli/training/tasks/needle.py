@@ -1,0 +1,128 @@
+"""Needles in real prose: numbers, words or UUIDs for one or several keys, and values that change."""
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from infini_cli.training.composition import Insertion, compose
+from infini_cli.training.manifest import Role
+from infini_cli.training.tasks.asking import ask
+from infini_cli.training.tasks.drawing import depths_around, distinct, interleave
+from infini_cli.training.tasks.sample import Sample, Setting
+from infini_cli.training.tasks.values import number, uuid, word_pair
+
+NeedleKind = Literal["number", "word", "uuid"]
+KINDS: tuple[NeedleKind, ...] = ("number", "word", "uuid")
+
+STATEMENTS: dict[Role, tuple[str, ...]] = {
+    "train": (
+        "One of the special magic {kind}s for {key} is: {value}.",
+        "The special magic {kind} for {key} is {value}.",
+        "The secret {kind} of {key} is {value}.",
+        "Remember that the {kind} for {key} is {value}.",
+        "For {key}, the magic {kind} is {value}.",
+        "{value} is the magic {kind} for {key}.",
+        "The {kind} assigned to {key} is {value}.",
+        "Please note: the {kind} that goes with {key} is {value}.",
+    ),
+    "heldout": (
+        "If anyone asks for the magic {kind} of {key}, say {value}.",
+        "They wrote down {value} as the special {kind} for {key}.",
+    ),
+}
+CHANGES: dict[Role, tuple[str, ...]] = {
+    "train": (
+        "The magic {kind} for {key} has been changed; now it is {value}.",
+        "From now on, the magic {kind} for {key} is {value}.",
+        "Correction: the {kind} for {key} is no longer what it was, but {value}.",
+        "The {kind} for {key} was replaced by {value}.",
+    ),
+    "heldout": ("Forget the old {kind} for {key}: the one in use is {value}.",),
+}
+QUESTIONS: dict[Role, tuple[str, ...]] = {
+    "train": (
+        "What is the special magic {kind} for {key} mentioned in the provided text?",
+        "What is the magic {kind} for {key}?",
+        "Which {kind} goes with {key}?",
+        "What {kind} was assigned to {key}?",
+        "Tell me the secret {kind} of {key}.",
+    ),
+    "heldout": ("Which magic {kind} does the text give for {key}?",),
+}
+CHANGED_QUESTIONS: dict[Role, tuple[str, ...]] = {
+    "train": ("What is the magic {kind} for {key} now?", "What is the current {kind} for {key}?"),
+    "heldout": ("Which {kind} is valid for {key} at present?",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Needle:
+    """One sentence that gives a key its value."""
+
+    key: str
+    value: str
+    text: str
+
+
+def _value(rng: Random, kind: NeedleKind, split: Role) -> str:
+    if kind == "number":
+        return number(rng)
+    return word_pair(rng, split) if kind == "word" else uuid(rng)
+
+
+def make_needle(
+    rng: Random,
+    setting: Setting,
+    *,
+    kind: NeedleKind | None = None,
+    n_keys: int | None = None,
+    changes: int | None = None,
+    depth: float | None = None,
+    n_questions: int = 4,
+) -> Sample:
+    """Needles in prose.
+
+    Args:
+        kind: of the value; random by default.
+        n_keys: how many keys have a value; 1, 2 or 4 by default.
+        changes: how often the first key's value is given anew, by default mostly never; if it is, only that
+            key is asked for.
+        depth: where the (first) asked key's needle stands; random by default.
+        n_questions: up to how many of the keys are asked for, each in a question of its own.
+    """
+    split = setting.split
+    chosen = rng.choice(KINDS) if kind is None else kind
+    n_keys = rng.choice((1, 2, 4)) if n_keys is None else n_keys
+    changes = rng.choice((0, 0, 0, 1, 2)) if changes is None else changes
+    keys = distinct(n_keys, lambda: word_pair(rng, split))
+
+    def needle(key: str, wordings: dict[Role, tuple[str, ...]]) -> Needle:
+        value = _value(rng, chosen, split)
+        return Needle(key, value, rng.choice(wordings[split]).format(kind=chosen, key=key, value=value))
+
+    changing = [needle(keys[0], STATEMENTS), *(needle(keys[0], CHANGES) for _ in range(changes))]
+    needles = interleave(rng, changing, [needle(key, STATEMENTS) for key in keys[1:]])
+    last_of = {each.key: index for index, each in enumerate(needles)}
+    asked = keys[:1] if changes else rng.sample(keys, min(n_keys, n_questions))
+    document = compose(
+        rng,
+        setting.corpus.books_of(split),
+        setting.tokenizer,
+        [Insertion(each.text) for each in needles],
+        setting.n_tokens,
+        depths=None if depth is None else depths_around(rng, len(needles), last_of[asked[0]], depth),
+    )
+    wordings = (CHANGED_QUESTIONS if changes else QUESTIONS)[split]
+    questions = tuple(
+        ask(
+            setting,
+            document,
+            (last_of[key],),
+            rng.choice(wordings).format(kind=chosen, key=key),
+            (needles[last_of[key]].value,),
+            evidence=needles[last_of[key]].text,
+        )
+        for key in asked
+    )
+    details = {"kind": chosen, "keys": n_keys, "changes": changes}
+    return Sample("needle", document.segments(setting.segment_length), questions, details)

@@ -1,0 +1,67 @@
+"""What a task hands over: a document of whole segments, and questions asked after it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from infini_cli.tokenizers.protocol import Tokenizer
+from infini_cli.training.corpus import Corpus
+from infini_cli.training.manifest import Role
+
+# what the loss of a question is: the answer's tokens, running text, or only staying close to the base model
+Objective = Literal["answer", "text", "replay"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where samples come from and how large they are."""
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    n_segments: int  # segments of the document, all of which only the memory has seen when the question comes
+    segment_length: int  # tokens
+    split: Role = "train"
+
+    @property
+    def n_tokens(self) -> int:
+        return self.n_segments * self.segment_length
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Something asked after the document; prompt and answer together are the local window."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]  # closed by the token that ends an answer, where the objective is "answer"
+    text: str  # the question in words
+    accepted: tuple[str, ...]  # right answers in words, the one in `answer` first
+    depth: float  # where the needed text stands in the document, 0 start to 1 end
+    # segments from the last needed token to the question: 1 is the document's last segment, 0 the window
+    distance: int
+    teacher_prompt: tuple[int, ...] | None = (
+        None  # the same question with the needed text before it, to distil from
+    )
+    objective: Objective = "answer"
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """Prompt and answer."""
+        return self.prompt + self.answer
+
+    @property
+    def loss_mask(self) -> tuple[bool, ...]:
+        """True at the tokens of `tokens` that are to be predicted."""
+        return (False,) * len(self.prompt) + (True,) * len(self.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One document and one or more questions about it, each asked on its own."""
+
+    task: str
+    segments: npt.NDArray[np.int64]  # (S, T)
+    questions: tuple[Question, ...]
+    details: dict[str, Any] = field(default_factory=dict)
