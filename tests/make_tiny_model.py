@@ -1,6 +1,6 @@
-"""Makes models/for-tests-tiny: a random Llama-type model with a small byte-level vocabulary, the same every time.
+"""Makes models/for-tests-tiny, a random Llama-type model with a small vocabulary; the same every time.
 
-    python -m tests.make_tiny_model [FOLDER]
+python -m tests.make_tiny_model [FOLDER]
 """
 
 import json
@@ -66,7 +66,7 @@ def tokenizer_description() -> dict[str, Any]:
 
 
 def weights() -> dict[str, torch.Tensor]:
-    """Random bfloat16 parameters under Hugging Face's names; NumPy promises the same numbers in every release."""
+    """Random bfloat16 parameters by Hugging Face's names; NumPy gives the same numbers in every release."""
     random = np.random.RandomState(0)
     with torch.device("meta"):
         model = InfiniTransformer(config_from_hugging_face(CONFIG, name="config.json"))

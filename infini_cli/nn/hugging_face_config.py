@@ -75,7 +75,7 @@ def config_from_hugging_face(values: Mapping[str, Any], *, name: str) -> ModelCo
     reader.choice("hidden_act", "silu", ("silu",))
     n_heads = reader.integer("num_attention_heads")
     d_model = reader.integer("hidden_size")
-    default_dim = family.head_dim if family.head_dim is not None else max(1, d_model // n_heads)
+    head_dim = reader.integer("head_dim", family.head_dim or max(1, d_model // n_heads))
     try:
         return ModelConfig(
             vocab_size=reader.integer("vocab_size"),
@@ -83,11 +83,11 @@ def config_from_hugging_face(values: Mapping[str, Any], *, name: str) -> ModelCo
             n_layers=reader.integer("num_hidden_layers"),
             n_heads=n_heads,
             n_kv_heads=reader.integer("num_key_value_heads", family.n_kv_heads or n_heads),
-            head_dim=reader.integer("head_dim", default_dim),
+            head_dim=head_dim,
             d_ff=reader.integer("intermediate_size"),
             norm_eps=reader.number("rms_norm_eps", 1e-6),
             rope_theta=reader.rope_theta(),
-            rope_scaling=reader.rope_scaling(),
+            rope_scaling=reader.rope_scaling(head_dim),
             tied_embeddings=bool(values.get("tie_word_embeddings", False)),
             qkv_bias=family.qkv_bias,
             qk_norm=family.qk_norm,
@@ -133,7 +133,7 @@ class _Reader:
     def rope_theta(self) -> float:
         return self.number("rope_theta", self.number("rope_theta", 10_000.0), within=self.rope)
 
-    def rope_scaling(self) -> RopeScaling | None:
+    def rope_scaling(self, head_dim: int) -> RopeScaling | None:
         rope = self.rope
         for values in (rope, self.values):
             if self.number("partial_rotary_factor", 1.0, within=values) != 1.0:
@@ -147,7 +147,10 @@ class _Reader:
         if kind == "default":
             return None
         if kind == "factors":
-            return RopeScaling("factors", factors=tuple(float(factor) for factor in rope["factors"]))
+            factors = rope.get("factors")
+            if not isinstance(factors, list) or len(factors) != head_dim // 2:
+                raise ModelError(f"{self.name}: rope factors should be {head_dim // 2} numbers")
+            return RopeScaling("factors", factors=tuple(map(float, factors)))
         factor = self.number("factor", 0.0, within=rope)
         if kind == "linear":
             return RopeScaling("linear", factor=factor)

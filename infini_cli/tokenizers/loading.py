@@ -47,13 +47,13 @@ def load_tokenizer(path: Path) -> Tokenizer:
     return SentencePieceTokenizer(gguf_vocabulary.sentence_piece_model(gguf), declared, name=str(path))
 
 
-def save_gguf_tokenizer(gguf: Path, folder: Path) -> None:
+def save_gguf_tokenizer(file: GGUFFile, folder: Path) -> None:
     """Write the tokenizer of a GGUF file into a folder, in the form that `load_tokenizer` reads there.
 
     Raises:
-        ModelError: the file or its tokenizer cannot be used.
+        ModelError: the tokenizer is damaged or of an unsupported kind.
+        OSError: the folder cannot be written.
     """
-    file = GGUFFile(gguf)
     declared = gguf_vocabulary.declared(file)
     if gguf_vocabulary.tokenizer_kind(file) == "gpt2":
         _write_json(folder / TOKENIZER_JSON, gguf_vocabulary.tokenizer_json(file))

@@ -1,5 +1,6 @@
 """SHA-256 of large files, remembered so that a model is not hashed at every start."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -71,4 +72,5 @@ def _write_memo(memo: dict[str, Any]) -> None:
         temporary.write_text(json.dumps(memo))
         os.replace(temporary, file)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()

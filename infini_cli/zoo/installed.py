@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infini_cli.errors import ModelError
+from infini_cli.gguf_file import GGUFFile
 from infini_cli.zoo.hashing import sha256
 
 MANIFEST = "manifest.json"
@@ -45,8 +46,9 @@ def convert(
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
-        save_gguf_tokenizer(gguf, making)
-        convert_to_cache(gguf, making, on_progress=on_progress)
+        file = GGUFFile(gguf)
+        save_gguf_tokenizer(file, making)
+        convert_to_cache(file, making, on_progress=on_progress)
         files = {file.name: (file.stat().st_size, sha256(file)) for file in sorted(making.iterdir())}
         manifest = Manifest(CONVERSION_VERSION, fingerprint, files)
         (making / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))

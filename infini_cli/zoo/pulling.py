@@ -1,5 +1,6 @@
 """Fetching a model: download, verify, unpack, convert; what an attempt has finished, the next one uses."""
 
+import functools
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def install(entry: Entry, *, on_progress: OnProgress, offline: bool, from_file: 
             gguf,
             source.gguf_sha256,
             folder / CONVERTED,
-            on_progress=lambda done, total: on_progress("convert", done, total),
+            on_progress=functools.partial(on_progress, "convert"),
         )
 
 

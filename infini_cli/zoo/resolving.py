@@ -1,5 +1,6 @@
 """From what the user calls a model to the files that are loaded."""
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from infini_cli.nn.hugging_face_config import CONFIG, read_folder_config
 from infini_cli.zoo.hashing import folder_fingerprint, remembered_sha256
 from infini_cli.zoo.index import Entry, MemoryDefaults, load_index
 from infini_cli.zoo.installed import convert, read_manifest
-from infini_cli.zoo.pulling import CONVERTED, model_folder
+from infini_cli.zoo.pulling import CONVERTED, OnProgress, model_folder
 
 ADAPTER = "adapter.safetensors"
 # what decides the outputs of a model in a Hugging Face folder
@@ -38,11 +39,13 @@ class ResolvedModel:
     adapter_fingerprint: str | None = None
 
 
-def resolve(name_or_path: str, *, offline: bool = False) -> ResolvedModel:
+def resolve(
+    name_or_path: str, *, offline: bool = False, on_progress: OnProgress | None = None
+) -> ResolvedModel:
     """The files of a model, by its name in the index, or by the path of a folder, adapter or GGUF file.
 
-    A GGUF file is converted into the user's cache the first time. A folder that holds an adapter and no base
-    model stands for the known model that the adapter was trained for.
+    A GGUF file is converted into the user's cache the first time, which `on_progress` hears of. A folder that
+    holds an adapter and no base model stands for the known model that the adapter was trained for.
 
     Raises:
         ModelError: unknown, not on this machine yet, incomplete, or with an adapter that does not fit.
@@ -55,7 +58,7 @@ def resolve(name_or_path: str, *, offline: bool = False) -> ResolvedModel:
     if path.name == ADAPTER and path.is_file():
         path = path.parent
     if path.is_file():
-        return _gguf(path, index.memory)
+        return _gguf(path, index.memory, on_progress)
     if (path / CONFIG).is_file():
         return _folder(name_or_path, path, index.memory)
     if (path / ADAPTER).is_file():
@@ -106,12 +109,17 @@ def _known(entry: Entry, *, offline: bool) -> ResolvedModel:
     return _with_adapter(entry.name, folder, fingerprint, adapter_of(entry), entry.memory)
 
 
-def _gguf(file: Path, memory: MemoryDefaults) -> ResolvedModel:
+def _gguf(file: Path, memory: MemoryDefaults, on_progress: OnProgress | None) -> ResolvedModel:
+    import filelock
+
     fingerprint = _hash(file)
     folder = paths.cache_dir() / "models" / fingerprint
-    manifest = read_manifest(folder)
-    if manifest is None:
-        convert(file, fingerprint, folder)
+    if read_manifest(folder) is None:
+        report = functools.partial(on_progress, "convert") if on_progress is not None else None
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder.with_name(f".{fingerprint}.lock")):
+            if read_manifest(folder) is None:
+                convert(file, fingerprint, folder, on_progress=report)
     return _with_adapter(str(file), folder, fingerprint, None, memory)
 
 

@@ -22,16 +22,16 @@ _BFLOAT16_BYTES = 2
 
 
 def convert_to_cache(
-    gguf: Path, folder: Path, *, on_progress: Callable[[int, int], None] | None = None
+    file: GGUFFile, folder: Path, *, on_progress: Callable[[int, int], None] | None = None
 ) -> None:
     """Write config.json and model.safetensors of a GGUF file into an existing folder.
 
     The weights are dequantized in float32 and rounded to bfloat16, and that is what the model is from then
-    on: loaded in float32 it computes with the rounded weights, not with those of `load_base(gguf)`. One tensor
-    is in memory at a time. Each file appears under its name only when it is complete.
+    on: loaded in float32 it computes with the rounded weights, which those of `load_base(file.path)` are not.
+    One tensor is in memory at a time. Each file appears under its name only when it is complete.
 
     Args:
-        gguf: the GGUF file.
+        file: the open GGUF file.
         folder: where to write.
         on_progress: called with the numbers of tensors done and of all.
 
@@ -39,11 +39,10 @@ def convert_to_cache(
         ModelError: the file is damaged or unsupported.
         OSError: the folder cannot be written.
     """
-    file = GGUFFile(gguf)
     config = gguf_config(file)
     source = GGUFTensors(file, config)
     shapes = base_parameters(empty_model(config, None))
-    check_tensors(source, shapes, str(gguf))
+    check_tensors(source, shapes, str(file.path))
 
     def tensors() -> Iterable[Tensor]:
         for done, name in enumerate(shapes, start=1):

@@ -33,28 +33,38 @@ def hugging_face_config(file: GGUFFile) -> dict[str, Any]:
     embedding = file.tensors.get("token_embd.weight")
     if embedding is None:
         raise ModelError(f"{file.path} has no tensor token_embd.weight")
-    heads = file.setting("attention.head_count")
-    width = file.setting("embedding_length")
-    head_dim = file.setting("attention.key_length", None) or width // heads
+    heads = _integer(file, "attention.head_count")
+    width = _integer(file, "embedding_length")
+    head_dim = _integer(file, "attention.key_length", width // heads)
     for key, expected in (("attention.value_length", head_dim), ("rope.dimension_count", head_dim)):
         if (value := file.setting(key, expected)) != expected:
             raise ModelError(f"{file.path}: {key} {value} is not supported where heads have size {expected}")
+    window = file.setting("attention.sliding_window", None)
     return {
-        "model_type": file.architecture,
-        "vocab_size": int(embedding.shape[1]),  # GGUF gives dimensions in reverse
+        # Mistral's models go by the name of llama; the window is all that sets them apart
+        "model_type": "mistral" if window and file.architecture == "llama" else file.architecture,
+        "vocab_size": int(embedding.shape[-1]),  # GGUF gives dimensions in reverse
         "hidden_size": width,
-        "num_hidden_layers": file.setting("block_count"),
+        "num_hidden_layers": _integer(file, "block_count"),
         "num_attention_heads": heads,
-        "num_key_value_heads": file.setting("attention.head_count_kv", heads),
+        "num_key_value_heads": _integer(file, "attention.head_count_kv", heads),
         "head_dim": head_dim,
-        "intermediate_size": file.setting("feed_forward_length"),
+        "intermediate_size": _integer(file, "feed_forward_length"),
         "hidden_act": "silu",
         "rms_norm_eps": file.setting("attention.layer_norm_rms_epsilon"),
         "rope_parameters": _rope_parameters(file),
-        "sliding_window": None,
+        "sliding_window": window or None,
         "tie_word_embeddings": "output.weight" not in file.tensors,
         "max_position_embeddings": file.setting("context_length", 2048),
     }
+
+
+def _integer(file: GGUFFile, key: str, default: int | None = None) -> int:
+    """A number that all layers share. Raises ModelError where layers differ, or where it is missing."""
+    value = file.setting(key) if default is None else file.setting(key, default)
+    if not isinstance(value, int) or value < 1:
+        raise ModelError(f"{file.path}: {key} should be a whole number above 0, not {value!r}")
+    return value
 
 
 def _rope_parameters(file: GGUFFile) -> dict[str, Any]:

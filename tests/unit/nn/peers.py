@@ -78,7 +78,9 @@ def prompt(length: int = 24) -> Tensor:
 def permute(rows: np.ndarray, heads: int) -> np.ndarray:
     """As llama.cpp's converter does for q and k of the llama architecture."""
     return (
-        rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+        rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
+        .swapaxes(1, 2)
+        .reshape(rows.shape)
     )
 
 

@@ -12,6 +12,7 @@ import transformers
 from gguf import GGMLQuantizationType as Kind
 
 from infini_cli.errors import ModelError
+from infini_cli.gguf_file import GGUFFile
 from infini_cli.nn.checkpoint import convert_to_cache, load_base, read_config
 from tests.unit.nn.peers import gguf_tensors, peer, prompt, rounded, write_gguf
 
@@ -28,7 +29,9 @@ def peer_logits(model: transformers.PreTrainedModel) -> torch.Tensor:
         return model(prompt()).logits[0]
 
 
-@pytest.mark.parametrize("case", ["llama-2", "smollm2", "mistral-without-window", "qwen2", "qwen2-untied", "qwen3"])
+@pytest.mark.parametrize(
+    "case", ["llama-2", "smollm2", "mistral-without-window", "qwen2", "qwen2-untied", "qwen3"]
+)
 def test_logits_equal_those_of_transformers(case: str, tmp_path: Path) -> None:
     write_gguf(peer(case), tmp_path / "model.gguf")
 
@@ -52,11 +55,20 @@ def test_llama_3_frequencies_come_from_the_file(tmp_path: Path) -> None:
     dim = model.config.head_dim
     plain = 1.0 / 500_000.0 ** (torch.arange(0, dim, 2) / dim)
     factors = (plain / model.model.rotary_emb.inv_freq).numpy().astype(np.float32)
-    write_gguf(model, tmp_path / "model.gguf", change=lambda tensors: tensors.update({"rope_freqs.weight": factors}))
+    write_gguf(
+        model, tmp_path / "model.gguf", change=lambda tensors: tensors.update({"rope_freqs.weight": factors})
+    )
 
     ours = logits(tmp_path / "model.gguf")
 
     torch.testing.assert_close(ours, peer_logits(model), atol=1e-4, rtol=0)
+
+
+def test_sliding_window_comes_from_the_metadata(tmp_path: Path) -> None:
+    file = tmp_path / "model.gguf"
+    write_gguf(peer("mistral"), file, metadata=lambda writer: writer.add_sliding_window(5))
+
+    torch.testing.assert_close(logits(file), peer_logits(peer("mistral")), atol=1e-4, rtol=0)
 
 
 def test_linear_rope_scaling_comes_from_the_metadata(tmp_path: Path) -> None:
@@ -107,7 +119,9 @@ def q6_k_block(block: bytes) -> list[float]:
     ("kind", "size", "half_floats", "reference"),
     [(Kind.Q4_K, 144, (0, 2), q4_k_block), (Kind.Q6_K, 210, (208,), q6_k_block)],
 )
-def test_k_quants_are_dequantized_as_ggml_does(kind: Kind, size: int, half_floats, reference, tmp_path: Path) -> None:
+def test_k_quants_are_dequantized_as_ggml_does(
+    kind: Kind, size: int, half_floats, reference, tmp_path: Path
+) -> None:
     blocks = np.random.default_rng(0).integers(0, 256, (256, size), dtype=np.uint8)
     for place in half_floats:
         blocks[:, place : place + 2] = np.array([0.01], np.float16).view(np.uint8)
@@ -134,7 +148,7 @@ def test_cache_is_the_model_rounded_to_bfloat16(tmp_path: Path) -> None:
     write_gguf(peer("smollm2"), file, kind=Kind.Q4_1)
     seen: list[tuple[int, int]] = []
 
-    convert_to_cache(file, cache, on_progress=lambda done, total: seen.append((done, total)))
+    convert_to_cache(GGUFFile(file), cache, on_progress=lambda done, total: seen.append((done, total)))
 
     assert sorted(path.name for path in cache.iterdir()) == ["config.json", "model.safetensors"]
     assert seen[-1] == (len(seen), len(seen))
@@ -149,7 +163,7 @@ def test_cache_is_the_model_rounded_to_bfloat16(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", ["smollm2", "qwen2-untied", "qwen3"])
 def test_cache_is_a_folder_that_transformers_reads(case: str, tmp_path: Path) -> None:
     write_gguf(peer(case), tmp_path / "model.gguf")
-    convert_to_cache(tmp_path / "model.gguf", tmp_path)
+    convert_to_cache(GGUFFile(tmp_path / "model.gguf"), tmp_path)
 
     model = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
 
@@ -159,9 +173,11 @@ def test_cache_is_a_folder_that_transformers_reads(case: str, tmp_path: Path) ->
 def test_cache_keeps_llama_3_frequencies(tmp_path: Path) -> None:
     factors = np.linspace(1, 8, 16, dtype=np.float32)
     write_gguf(
-        peer("llama-3"), tmp_path / "model.gguf", change=lambda tensors: tensors.update({"rope_freqs.weight": factors})
+        peer("llama-3"),
+        tmp_path / "model.gguf",
+        change=lambda tensors: tensors.update({"rope_freqs.weight": factors}),
     )
-    convert_to_cache(tmp_path / "model.gguf", tmp_path)
+    convert_to_cache(GGUFFile(tmp_path / "model.gguf"), tmp_path)
 
     scaling = read_config(tmp_path).rope_scaling
 
@@ -179,7 +195,7 @@ def test_failed_conversion_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     cache = tmp_path / "cache"
     cache.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        convert_to_cache(tmp_path / "model.gguf", cache, on_progress=interrupt)
+        convert_to_cache(GGUFFile(tmp_path / "model.gguf"), cache, on_progress=interrupt)
 
     assert list(cache.iterdir()) == []
 
@@ -213,6 +229,7 @@ def test_other_architectures_are_named(tmp_path: Path) -> None:
     ("metadata", "message"),
     [
         (lambda writer: writer.add_expert_count(8), "mixture of experts"),
+        (lambda writer: writer.add_array("llama.attention.key_length", [64, 32]), "key_length should be"),
         (lambda writer: writer.add_rope_dimension_count(16), r"rope\.dimension_count 16"),
         (lambda writer: writer.add_rope_scaling_type(gguf.RopeScalingType.YARN), "'yarn'"),
     ],
@@ -251,7 +268,7 @@ def test_missing_metadata_is_named(tmp_path: Path) -> None:
 
 def test_config_of_the_cache_is_plain_json(tmp_path: Path) -> None:
     write_gguf(peer("qwen3"), tmp_path / "model.gguf")
-    convert_to_cache(tmp_path / "model.gguf", tmp_path)
+    convert_to_cache(GGUFFile(tmp_path / "model.gguf"), tmp_path)
 
     values = json.loads((tmp_path / "config.json").read_text())
 

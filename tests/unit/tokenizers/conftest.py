@@ -1,6 +1,7 @@
 """Texts of every kind, and vocabularies trained on them."""
 
 import io
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,24 @@ from typing import Any
 
 import pytest
 
-WORDS = "the memory of a segment holds what came before it reading Segments again MEMORY naïve café Straße".split()
-CODE = ["def f(x):\n\treturn x[1:]", "for(int i=0;i<n;++i){\r\n    a[i]+=2;\r\n}", "</div><p class='x'>", "a != b && c"]
+WORDS = "the memory of a segment holds what came before it Segments reading MEMORY naïve café Straße".split()
+CODE = [
+    "def f(x):\n\treturn x[1:]",
+    "for(int i=0;i<n;++i){\r\n    a[i]+=2;\r\n}",
+    "</div><p class='x'>",
+    "a != b && c",
+]
 EMOJI = ["😀", "👩‍👩‍👧", "🏳️‍🌈", "👍🏽", "🇳🇴", "☕️"]
-FOREIGN = ["記憶は有限です。", "无限注意力", "한국어 문장", "память", "ذاكرة طويلة", "हिन्दी", "ไทยไม่มีช่องว่าง", "ἀρχή"]
+FOREIGN = [
+    "記憶は有限です。",
+    "无限注意力",
+    "한국어 문장",
+    "память",
+    "ذاكرة طويلة",
+    "हिन्दी",
+    "ไทยไม่มีช่องว่าง",
+    "ἀρχή",
+]
 COMBINED = ["e\u0301", "A\u030a", "\u1e9b\u0323", "q\u0307\u0323", "\ufb01ne", "\u2460", "\uff21\uff22"]
 QUOTED = ["it's", "we'LL", "don’t", "I'd've", "--", "…", "“so”", "▁", "a▁b", "C:\\x", "[INST", "<s", "<0x41>"]
 
@@ -49,7 +64,7 @@ def megabyte() -> str:
 
 @pytest.fixture(scope="session")
 def byte_level_vocabulary() -> tuple[list[str], list[str]]:
-    """Tokens in order of ids, and merges, of a byte-level BPE vocabulary; the first three tokens are ChatML's."""
+    """Tokens in order of ids, and merges, of a byte-level BPE vocabulary; the first three are ChatML's."""
     import tokenizers
     from tokenizers import decoders, models, pre_tokenizers, trainers
 
@@ -63,8 +78,6 @@ def byte_level_vocabulary() -> tuple[list[str], list[str]]:
         show_progress=False,
     )
     trained.train_from_iterator([random_text(200_000, seed=1)], trainer)
-    import json
-
     model = json.loads(trained.to_str())["model"]
     tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
     return tokens, [" ".join(pair) for pair in model["merges"]]

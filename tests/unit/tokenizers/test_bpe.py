@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infini_cli.errors import ModelError
+from infini_cli.gguf_file import GGUFFile
 from infini_cli.tokenizers import load_tokenizer, save_gguf_tokenizer
 
 CONTROL, NORMAL, USER_DEFINED, UNUSED = 3, 1, 4, 5
@@ -59,7 +60,7 @@ def gguf(write_gguf: Callable[..., Path], byte_level_vocabulary: Vocabulary) -> 
     return write
 
 
-@pytest.mark.parametrize("scheme", ["smollm", "gpt-2", "default", "llama-bpe", "qwen2"])
+@pytest.mark.parametrize("scheme", ["smollm", "gpt-2", "llama-bpe", "qwen2"])
 def test_ids_of_a_megabyte_equal_those_of_transformers(
     scheme: str, gguf: Callable[..., Path], byte_level_vocabulary: Vocabulary, megabyte: str
 ) -> None:
@@ -70,6 +71,14 @@ def test_ids_of_a_megabyte_equal_those_of_transformers(
     assert ids == peer(scheme, byte_level_vocabulary).encode(megabyte, add_special_tokens=False)
     if scheme != "qwen2":  # whose normalizer changes the text
         assert ours.decode(ids) == megabyte
+
+
+def test_default_is_that_of_gpt_2(gguf: Callable[..., Path], megabyte: str) -> None:
+    default, gpt_2 = (
+        load_tokenizer(gguf(scheme)).encode(megabyte[:20_000]) for scheme in ("default", "gpt-2")
+    )
+
+    assert default == gpt_2
 
 
 def test_each_scheme_cuts_differently(gguf: Callable[..., Path], megabyte: str) -> None:
@@ -86,7 +95,7 @@ def test_folder_written_from_gguf_is_the_same_tokenizer(
     source = gguf("smollm", bos=1, eos=2, template="{{ messages[0].content }}")
     folder = tmp_path / "folder"
     folder.mkdir()
-    save_gguf_tokenizer(source, folder)
+    save_gguf_tokenizer(GGUFFile(source), folder)
 
     direct, saved = load_tokenizer(source), load_tokenizer(folder)
 
@@ -119,12 +128,10 @@ def test_llama_3_adds_bos_unless_told_otherwise(gguf: Callable[..., Path]) -> No
     assert load_tokenizer(gguf("llama-bpe", bos=1, add_bos=False)).bos_id is None
 
 
-def test_bos_from_the_post_processor_of_tokenizer_json(
-    gguf: Callable[..., Path], tmp_path: Path
-) -> None:
+def test_bos_from_the_post_processor_of_tokenizer_json(gguf: Callable[..., Path], tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    save_gguf_tokenizer(gguf("llama-bpe"), folder)
+    save_gguf_tokenizer(GGUFFile(gguf("llama-bpe")), folder)
     (folder / "tokenizer_config.json").unlink()
     description = json.loads((folder / "tokenizer.json").read_text())
     bos = "<|im_start|>"
@@ -147,10 +154,15 @@ def test_truncation_padding_and_dropout_of_the_file_are_not_applied(
 ) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
-    save_gguf_tokenizer(gguf("smollm"), folder)
+    save_gguf_tokenizer(GGUFFile(gguf("smollm")), folder)
     expected = load_tokenizer(folder).encode("reading " * 50)
     description = json.loads((folder / "tokenizer.json").read_text())
-    description["truncation"] = {"direction": "Right", "max_length": 5, "strategy": "LongestFirst", "stride": 0}
+    description["truncation"] = {
+        "direction": "Right",
+        "max_length": 5,
+        "strategy": "LongestFirst",
+        "stride": 0,
+    }
     description["padding"] = {
         "strategy": {"Fixed": 1000},
         "direction": "Right",
@@ -197,7 +209,10 @@ def test_lists_of_different_lengths_are_an_error(gguf: Callable[..., Path]) -> N
         (b"[1]", "JSON object"),
         (b'{"decoder": {"type": "ByteLevel"}}', "not a valid tokenizer"),
         (b'{"model": {"type": "WordPiece", "vocab": {}}}', "WordPiece"),
-        (b'{"model": {"type": "BPE", "vocab": {}}, "decoder": {"type": "WordPiece"}}', "unknown decoder: WordPiece"),
+        (
+            b'{"model": {"type": "BPE", "vocab": {}}, "decoder": {"type": "WordPiece"}}',
+            "unknown decoder: WordPiece",
+        ),
     ],
 )
 def test_damaged_tokenizer_json_is_a_model_error(content: bytes, message: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""SentencePiece models give the ids of the sentencepiece library and of Hugging Face transformers, also out of a GGUF."""
+"""SentencePiece models give the ids of the sentencepiece library and of transformers, also out of a GGUF."""
 
 import json
 from collections.abc import Callable
@@ -9,6 +9,7 @@ import sentencepiece
 from sentencepiece import SentencePieceProcessor
 
 from infini_cli.errors import ModelError
+from infini_cli.gguf_file import GGUFFile
 from infini_cli.tokenizers import load_tokenizer, save_gguf_tokenizer
 from infini_cli.tokenizers.model_proto import CONTROL, NORMAL, USER_DEFINED, read_pieces, with_pieces
 
@@ -78,7 +79,9 @@ def test_tokenizer_json_of_this_kind_is_read_alike(folder: Path, tmp_path: Path,
     assert by_json.encode_chat(messages) == peer.apply_chat_template(messages)["input_ids"]
 
 
-def test_model_rebuilt_from_gguf_gives_the_same_ids(gguf: Path, sentence_piece_model: bytes, megabyte: str) -> None:
+def test_model_rebuilt_from_gguf_gives_the_same_ids(
+    gguf: Path, sentence_piece_model: bytes, megabyte: str
+) -> None:
     ours = load_tokenizer(gguf)
 
     assert ours.encode(megabyte) == SentencePieceProcessor(model_proto=sentence_piece_model).encode(megabyte)
@@ -88,7 +91,7 @@ def test_model_rebuilt_from_gguf_gives_the_same_ids(gguf: Path, sentence_piece_m
 def test_folder_written_from_gguf_is_the_same_tokenizer(gguf: Path, tmp_path: Path, megabyte: str) -> None:
     saved = tmp_path / "saved"
     saved.mkdir()
-    save_gguf_tokenizer(gguf, saved)
+    save_gguf_tokenizer(GGUFFile(gguf), saved)
 
     direct, again = load_tokenizer(gguf), load_tokenizer(saved)
 
@@ -183,6 +186,6 @@ def test_pieces_survive_reading_and_writing(sentence_piece_model: bytes) -> None
     assert [piece.score for piece in pieces] == [library.get_score(i) for i in range(len(pieces))]
     assert {piece.type for piece in pieces} >= {NORMAL, CONTROL}
     assert read_pieces(with_pieces(sentence_piece_model, pieces)) == pieces
-    assert sentencepiece.SentencePieceProcessor(
-        model_proto=with_pieces(sentence_piece_model, pieces)
-    ).encode("the memory") == library.encode("the memory")
+    assert sentencepiece.SentencePieceProcessor(model_proto=with_pieces(sentence_piece_model, pieces)).encode(
+        "the memory"
+    ) == library.encode("the memory")
