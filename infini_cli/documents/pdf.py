@@ -12,6 +12,7 @@ from pypdf.errors import PyPdfError
 from pypdf.generic import DictionaryObject, StreamObject
 
 from infini_cli.documents.model import LOST, Heading, Page
+from infini_cli.documents.pdf_fonts import correct_fonts
 from infini_cli.documents.pdf_outline import locate_titles, outline_titles
 from infini_cli.documents.pdf_text import clean_text, reason_without_text
 from infini_cli.errors import DocumentError
@@ -40,6 +41,7 @@ class PdfDocument:
         """
         # pypdf logs every irregularity that it works around.
         logging.getLogger("pypdf").setLevel(logging.CRITICAL + 1)
+        correct_fonts()
         self.path = name
         self._cached_bytes = 0
         self._counted_objects = 0
