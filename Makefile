@@ -64,11 +64,7 @@ quote = '$(subst ','\'',$(1))'
 
 demo: $(READY) ## the main job on a whole novel: read, ask, summarize, save, remove, load, ask again
 	$(call infini,models pull)
-	@if $(BIN)/infini memories show $(MEMORY) > /dev/null 2>&1; then \
-		printf '\n(the novel has been read already: the memory $(MEMORY) is used)\n'; \
-	else \
-		printf '\n$$ infini ingest $(NOVEL) --name $(MEMORY)\n'; $(BIN)/infini ingest $(NOVEL) --name $(MEMORY); \
-	fi
+	$(call infini,ingest $(NOVEL) --memory $(MEMORY))
 	$(call infini,memories show $(MEMORY))
 	$(call infini,ask "Which novel by Mrs. Radcliffe does Catherine read in Bath?" --memory $(MEMORY))
 	$(call infini,ask "Who invites Catherine to stay at Northanger Abbey?" --memory $(MEMORY))

@@ -59,6 +59,8 @@ def run() -> NoReturn:
     # inherited by child processes: they must not import stray modules of the current folder either
     os.environ["PYTHONSAFEPATH"] = "1"
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # OpenMP threads that spin at barriers make torch many times slower as soon as a core is busy with other work
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # a name or text that the terminal's encoding lacks shall not end the program
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

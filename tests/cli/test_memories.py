@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infini_cli.reading import library
+from infini_cli.reading import engine, library
 from infini_cli.reading.locking import lock
 
 
@@ -261,6 +261,34 @@ def test_load_refuses_a_damaged_file_and_leaves_nothing(
     assert (as_json.code, as_json.err) == (code, "")
     assert json.loads(as_json.out)["error"]["kind"] == "snapshot"
     assert library.names() == []
+
+
+def test_load_refuses_a_memory_of_another_model(
+    run_main, make_memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_memory("book")
+    file = str(tmp_path / "book.infini")
+    run_main("save", "book", "-o", file)
+    held = library.show("book").record.fingerprints
+    run_main("memories", "rm", "book", "--yes")
+
+    monkeypatch.setattr(engine, "expected_fingerprints", lambda settings: {**held, "adapter": "another"})
+    outcome = run_main("load", file)
+    assert outcome.code == 5
+    assert "adapter" in outcome.err
+    assert library.names() == []
+
+    monkeypatch.setattr(engine, "expected_fingerprints", lambda settings: held)
+    assert run_main("load", file).code == 0
+
+
+def test_load_without_the_model_says_what_was_not_checked(run_main, make_memory, tmp_path: Path) -> None:
+    make_memory("book")
+    file = str(tmp_path / "book.infini")
+    run_main("save", "book", "-o", file)
+    loaded = json.loads(run_main("load", file, "--force", "--json").out)
+    assert "cannot be checked" in loaded["warnings"][0]
+    assert run_main("load", file, "--force", "--model", "smollm2-135m-instruct").code == 4
 
 
 def test_load_of_a_missing_file(run_main, tmp_path: Path) -> None:

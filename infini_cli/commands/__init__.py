@@ -1,0 +1,1 @@
+"""The commands of `infini`: one thin module each; heavy imports happen inside the functions."""

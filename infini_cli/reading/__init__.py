@@ -1,0 +1,1 @@
+"""Reading documents once: passages, the segment loop, snapshots and named memories."""

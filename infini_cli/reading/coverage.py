@@ -1,0 +1,65 @@
+"""The account of what was read, in words for people."""
+
+from collections.abc import Iterable, Sequence
+
+from infini_cli.documents.model import DRAWING_ONLY, IMAGE_ONLY
+from infini_cli.errors import PartialReadError
+from infini_cli.reading.records import DocumentRecord, SkippedPage
+from infini_cli.reading.report import ReadingReport
+
+_WITHOUT_TEXT_LAYER = (IMAGE_ONLY, DRAWING_ONLY)
+
+
+def coverage_lines(document: DocumentRecord) -> list[str]:
+    """How much of a document was read, and which pages were not, by reason."""
+    total = document.pages_total
+    pages = (
+        f"{document.pages_read:,} of {total:,} pages"
+        if total is not None
+        else f"{document.pages_read:,} pages"
+    )
+    lines = [f"{document.path}: read {pages}, {document.characters:,} characters, {document.tokens:,} tokens"]
+    by_reason: dict[str, list[int]] = {}
+    for page in document.pages_skipped:
+        by_reason.setdefault(page.reason, []).append(page.page)
+    lines += [f"  not read, {reason}: {page_ranges(pages)}" for reason, pages in by_reason.items()]
+    return lines
+
+
+def page_ranges(pages: Sequence[int]) -> str:
+    """Page numbers in ascending order as people write them: "page 3", "pages 3, 5-9"."""
+    ranges: list[tuple[int, int]] = []
+    for page in pages:
+        if ranges and page == ranges[-1][1] + 1:
+            ranges[-1] = (ranges[-1][0], page)
+        else:
+            ranges.append((page, page))
+    written = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges)
+    return f"page {written}" if len(pages) == 1 else f"pages {written}"
+
+
+def partial_error(report: ReadingReport) -> PartialReadError | None:
+    """The error for what should have been read but was not, or None when there is nothing of the kind."""
+    parts = [f"{failure.path}: {failure.error.message}" for failure in report.failures]
+    hints = [failure.error.hint for failure in report.failures if failure.error.hint]
+    for document in (*report.read, *report.unchanged):
+        if faults := document.faults:
+            parts.append(
+                f"{document.path}: {page_ranges([fault.page for fault in faults])} of {_total(document)}"
+            )
+            hints += _hints(document, faults)
+    if not parts:
+        return None
+    return PartialReadError(
+        f"not everything was read; {'; '.join(parts)}", hint="; ".join(dict.fromkeys(hints)) or None
+    )
+
+
+def _total(document: DocumentRecord) -> str:
+    return "its pages" if document.pages_total is None else f"{document.pages_total:,}"
+
+
+def _hints(document: DocumentRecord, faults: Iterable[SkippedPage]) -> list[str]:
+    if any(fault.reason in _WITHOUT_TEXT_LAYER for fault in faults):
+        return [f"give scanned pages a text layer: ocrmypdf --skip-text {document.path} with-text.pdf"]
+    return []

@@ -1,0 +1,191 @@
+"""Named memories: one folder each, with `memory.safetensors` (the numbers) and `passages.sqlite`."""
+
+import contextlib
+import difflib
+import os
+import shutil
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from infini_cli import paths
+from infini_cli.errors import InfiniError, SnapshotError, UsageError
+from infini_cli.reading.atomic import sync_directory, write_atomically
+from infini_cli.reading.locking import lock
+from infini_cli.reading.naming import check_name
+from infini_cli.reading.records import MemoryRecord, parse_record
+from infini_cli.reading.snapshot import read_snapshot
+
+SNAPSHOT_FILE = "memory.safetensors"
+PASSAGES_FILE = "passages.sqlite"
+FILES = (SNAPSHOT_FILE, PASSAGES_FILE)
+
+_REMOVED = ".removed-"
+_INGEST_HINT = "read a document first: infini ingest FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryInfo:
+    """What there is to say about a memory without loading its model."""
+
+    name: str
+    directory: Path
+    record: MemoryRecord
+    checksum: str  # of the snapshot: equal numbers and equal record
+    disk_bytes: int  # numbers and passages
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMemory:
+    """One line of the list: a memory, or why it cannot be used."""
+
+    name: str
+    info: MemoryInfo | None
+    error: InfiniError | None
+
+
+def directory_of(name: str) -> Path:
+    """The folder of a memory, which need not exist. Raises UsageError for a name that is not allowed."""
+    return paths.memories_dir() / check_name(name)
+
+
+def exists(name: str) -> bool:
+    """Whether there is a memory of this name, whole or not."""
+    return directory_of(name).is_dir()
+
+
+def names() -> list[str]:
+    """The names of all memories, sorted."""
+    try:
+        found = [entry.name for entry in paths.memories_dir().iterdir() if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+    return sorted(unicodedata.normalize("NFC", name) for name in found if not name.startswith("."))
+
+
+def list_memories() -> list[ListedMemory]:
+    """All memories, sorted by name; damaged ones carry the reason."""
+    result = []
+    for name in names():
+        try:
+            result.append(ListedMemory(name, show(name), None))
+        except InfiniError as error:
+            result.append(ListedMemory(name, None, error))
+    return result
+
+
+def show(name: str) -> MemoryInfo:
+    """What is known of one memory.
+
+    Raises:
+        UsageError: there is none of this name.
+        SnapshotError: it is damaged.
+    """
+    directory = existing(name)
+    snapshot = read_snapshot(directory / SNAPSHOT_FILE)
+    record = parse_record(snapshot.metadata, str(directory / SNAPSHOT_FILE))
+    size = 0
+    for file in FILES:
+        try:
+            size += (directory / file).stat().st_size
+        except FileNotFoundError:
+            raise SnapshotError(
+                f"the memory {name!r} is not whole: {directory / file} is missing",
+                hint="read the documents anew with --force",
+            ) from None
+    return MemoryInfo(directory.name, directory, record, snapshot.checksum, size)
+
+
+def existing(name: str) -> Path:
+    """The folder of a memory that is there. Raises UsageError when it is not, with the nearest name."""
+    directory = directory_of(name)
+    if directory.is_dir():
+        return directory
+    near = difflib.get_close_matches(name, names(), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "see `infini memories list`" if names() else _INGEST_HINT
+    raise UsageError(f"there is no memory {name!r}", hint=hint)
+
+
+def resolve(name: str | None) -> str:
+    """The memory to use: the one named, or else the one read last.
+
+    Raises:
+        UsageError: there is none, or not this one.
+    """
+    if name is not None:
+        return existing(name).name
+    last = current()
+    if last is not None:
+        return last
+    if names():
+        raise UsageError(
+            "which memory? none was read last", hint="choose one with --memory; see `infini memories list`"
+        )
+    raise UsageError("there is no memory yet", hint=_INGEST_HINT)
+
+
+def rename(old: str, new: str) -> None:
+    """Give a memory another name.
+
+    Raises:
+        UsageError: there is no `old`, there is a `new`, or the name is not allowed.
+        SnapshotError: the memory is in use.
+    """
+    source, target = existing(old), directory_of(new)
+    if source == target:
+        return
+    with lock(source.name), lock(target.name):
+        if target.exists():
+            raise UsageError(
+                f"there is already a memory {target.name!r}", hint="choose another name, or remove it first"
+            )
+        was_current = current() == source.name
+        os.rename(source, target)
+        sync_directory(target.parent)
+        if was_current:
+            set_current(target.name)
+
+
+def remove(name: str) -> None:
+    """Delete a memory. Raises UsageError when there is none, SnapshotError when it is in use."""
+    directory = existing(name)
+    with lock(directory.name):
+        discard(directory)
+        if _read_current() == directory.name:
+            with contextlib.suppress(FileNotFoundError):
+                _current_file().unlink()
+
+
+def discard(directory: Path) -> None:
+    """Delete a memory's folder so that no half of it is ever seen under its name."""
+    for left in directory.parent.glob(f"{_REMOVED}*"):  # by a process that was killed here
+        shutil.rmtree(left, ignore_errors=True)
+    doomed = directory.with_name(f"{_REMOVED}{os.getpid()}-{directory.name}")
+    os.rename(directory, doomed)
+    shutil.rmtree(doomed)
+
+
+def current() -> str | None:
+    """The memory read last, if it is still there."""
+    name = _read_current()
+    return name if name is not None and exists(name) else None
+
+
+def set_current(name: str) -> None:
+    """Make a memory the one used when none is named. Raises UsageError when there is none of this name."""
+    directory = existing(name)
+    file = _current_file()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, [directory.name.encode()])
+
+
+def _current_file() -> Path:
+    return paths.state_dir() / "current-memory"
+
+
+def _read_current() -> str | None:
+    """The name kept as current, if it is one."""
+    try:
+        return check_name(_current_file().read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, UsageError):
+        return None

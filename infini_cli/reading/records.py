@@ -1,0 +1,102 @@
+"""What a memory's snapshot says about itself: the documents read, how far, by which model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from infini_cli.errors import SnapshotError
+
+
+class Record(BaseModel):
+    """Checked when made from a file's metadata; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+
+
+class SkippedPage(Record):
+    """A page of which nothing was read."""
+
+    page: int  # place in the file, from 1
+    reason: str
+    fault: bool  # False: there was nothing on it to read
+
+
+class DocumentRecord(Record):
+    """How much of one document was read."""
+
+    path: str  # as given by the user, "-" for standard input
+    content_hash: str  # SHA-256 of the file
+    format: str
+    pages_total: int | None = None
+    pages_read: int = 0
+    pages_skipped: list[SkippedPage] = Field(default_factory=list)
+    characters: int = 0  # of the pages' text
+    tokens: int = 0
+    segments: int = 0
+    complete: bool = False
+
+    @property
+    def faults(self) -> list[SkippedPage]:
+        """The pages that should have been read but were not."""
+        return [page for page in self.pages_skipped if page.fault]
+
+    @property
+    def next_page(self) -> int:
+        """The first page that was neither read nor skipped."""
+        return self.pages_read + len(self.pages_skipped) + 1
+
+    def coverage(self) -> dict[str, Any]:
+        """The account of this document in the results of commands (`--json`)."""
+        return {
+            "path": self.path,
+            "format": self.format,
+            "pages_total": self.pages_total,
+            "pages_read": self.pages_read,
+            "pages_skipped": [{"page": page.page, "reason": page.reason} for page in self.pages_skipped],
+            "characters": self.characters,
+            "tokens": self.tokens,
+        }
+
+
+class FailedDocument(Record):
+    """A document that was to be read, but of which nothing could be."""
+
+    path: str
+    content_hash: str
+    reason: str
+
+
+class MemoryRecord(Record):
+    """One memory: all that is known of it but its numbers and passages."""
+
+    created: str  # ISO 8601, UTC
+    updated: str
+    program: str  # version of infini that wrote it last
+    model: str  # name or path, as given
+    fingerprints: dict[str, str]  # of model, adapter, tokenizer and memory form
+    segment_length: int  # tokens
+    device: str
+    dtype: str
+    documents: list[DocumentRecord] = Field(default_factory=list)
+    failed: list[FailedDocument] = Field(default_factory=list)
+    tokens: int = 0
+    segments: int = 0
+    passages: int = 0
+    sections: int = 0
+    memory_bytes: int = 0  # of the matrices and norms
+    seconds: float = 0.0  # spent reading
+    complete: bool = False  # False: a read was interrupted
+
+
+def parse_record(values: Mapping[str, Any], source: str) -> MemoryRecord:
+    """The record in a snapshot's metadata. Raises SnapshotError when it is not one."""
+    try:
+        return MemoryRecord.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise SnapshotError(
+            f"{source} does not describe a memory: {place}: {first['msg']}",
+            hint="upgrade infini, or read the documents anew with --force",
+        ) from None
