@@ -59,8 +59,9 @@ def ingest(
 ) -> None:
     """Read documents from beginning to end into a memory, which is then the one that is asked.
 
-    The memory is named after the first document unless --memory says otherwise. Ctrl-C saves what was read,
-    and the same command goes on. Documents already read are not read again.
+    The memory is named after the first document unless --memory says otherwise.
+
+    Ctrl-C saves what was read, and the same command goes on. What was read already is not read again.
     """
     session = start(ctx)
     if append and force:
@@ -107,9 +108,10 @@ def _read(
         from infini_cli.reading.options import ReadingOptions
         from infini_cli.reading.reader import read_documents
 
-        # a memory goes on in the segments it was begun with
-        held = record.segment_length if record is not None and plan.goes_on else None
-        engine = load_engine(settings, segment_length=settings.segment_length or held)
+        length = settings.segment_length
+        if record is not None and plan.goes_on and settings.origins["segment_length"] != "command line":
+            length = record.segment_length  # a memory goes on in the segments it was begun with
+        engine = load_engine(settings, segment_length=length)
     if record is not None and plan.resumed and (record.device, record.dtype) != (engine.device, engine.dtype):
         reporter.warn(
             f"this read was begun on {record.device} in {record.dtype} and goes on with {engine.device} in"

@@ -21,6 +21,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CONTROL_BYTES = bytes(code for code in range(32) if code not in b"\t\n\v\f\r\x1b") + b"\x7f"
+_NOT_IN_TEXT = f"{_CONTROL_BYTES.decode('latin-1')}\ufffd"
 _MAX_CONTROL_SHARE = 0.01
 # UTF-8 with a few broken bytes (a log cut in the middle of a character) is still UTF-8.
 _SOUND_PER_BROKEN = 20
@@ -41,11 +42,12 @@ def detect_encoding(path: Path, name: str) -> str:
     """
     with path.open("rb") as file:
         head = file.read(_SAMPLE_BYTES)
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if head.startswith(mark):
-            return encoding
-    if b"\0" in head and looks_like_utf16_or_32(head):
-        return "utf-16-le" if head[1::2].count(0) > head[0::2].count(0) else "utf-16-be"
+    wide = _wide_encoding(head)
+    if wide is not None:
+        text = head.decode(wide, "replace")
+        if sum(text.count(character) for character in _NOT_IN_TEXT) > _MAX_CONTROL_SHARE * len(text) + 1:
+            raise _not_text(name)
+        return wide
     if len(head.translate(None, _CONTROL_BYTES)) < (1 - _MAX_CONTROL_SHARE) * len(head):
         raise _not_text(name)
     if _is_utf8(path):
@@ -63,6 +65,16 @@ def decode_file(path: Path, encoding: str) -> Iterator[str]:
         while chunk := file.read(_CHUNK_BYTES):
             yield decoder.decode(chunk).replace("\0", "\ufffd")
     yield decoder.decode(b"", final=True).replace("\0", "\ufffd")
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """The encoding that a byte order mark, or zeros in every second place, tell of."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if head.startswith(mark):
+            return encoding
+    if b"\0" in head and looks_like_utf16_or_32(head):
+        return "utf-16-le" if head[1::2].count(0) > head[0::2].count(0) else "utf-16-be"
+    return None
 
 
 def _is_utf8(path: Path) -> bool:

@@ -17,6 +17,8 @@ from typing import Any
 from infini_cli.errors import SnapshotError
 from infini_cli.reading.schema import TOKENIZE, in_words, prepare
 
+__all__ = ["TOKENIZE", "Passage", "PassageStore", "Section", "StoredDocument"]
+
 SECTION_WEIGHT = 0.5  # of a word in the section's title, against 1 in the text
 
 _COLUMNS = """p.id, p.document_id, p.page, p.page_label, s.title, p.line, p.start, p."end", p.tokens, p.text,

@@ -154,7 +154,15 @@ def test_a_late_nul_is_marked_and_the_rest_is_read(tmp_path: Path) -> None:
     assert whole_text(pages) == text + "\ufffd\ufffd" + text
 
 
-@pytest.mark.parametrize("content", [bytes(range(1, 9)) * 500, b"\x01\x02\x03"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        bytes(range(1, 9)) * 500,
+        b"\x01\x02\x03",
+        b"\x01\0\x02\0\x03\0\x04\0" * 500,
+        b"\xff\xfe" + b"\x00\xd8" * 1000,
+    ],
+)
 def test_control_characters_are_no_text(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "a.txt", content)
     with pytest.raises(DocumentError, match="neither a PDF nor a text"):

@@ -1,4 +1,4 @@
-"""Memories made by the fake engine, under their names."""
+"""Places to read at, and memories made by the fake engine under their names."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,13 @@ from infini_cli.reading import library
 from infini_cli.reading.options import ReadingOptions
 from infini_cli.reading.plan import plan_reading
 from infini_cli.reading.reader import read_documents
+from tests.unit.reading.desk import Desk
 from tests.unit.reading.fakes import CountingEngine, Shelf, book
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
 
 
 @pytest.fixture
