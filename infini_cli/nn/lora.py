@@ -4,7 +4,7 @@ Shapes: I inputs, O outputs, r rank.
 """
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +21,8 @@ class LoRAConfig:
 
     rank: int
     alpha: float  # the update is scaled by alpha / rank
-    targets: tuple[str, ...]  # of TARGETS, in every layer
+    targets: tuple[str, ...]  # of TARGETS
+    layers: tuple[int, ...] = ()  # in which they are adapted; empty: in every layer
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -64,7 +65,7 @@ class LoRALinear(nn.Module):
 
 def inject(model: nn.Module, config: LoRAConfig) -> list[str]:
     """Put a LoRALinear in the place of every target; returns the names of those modules."""
-    names = [name for name, module in model.named_modules() if _is_target(name, module, config.targets)]
+    names = [name for name, module in model.named_modules() if _is_target(name, module, config)]
     for name in names:
         base = model.get_submodule(name)
         assert isinstance(base, nn.Linear)
@@ -86,8 +87,10 @@ def adapted_modules(model: nn.Module) -> Iterator[tuple[str, LoRALinear]]:
             yield name, module
 
 
-def _is_target(name: str, module: nn.Module, targets: Collection[str]) -> bool:
-    return isinstance(module, nn.Linear) and any(name.endswith("." + target) for target in targets)
+def _is_target(name: str, module: nn.Module, config: LoRAConfig) -> bool:
+    layer, _, within = name.removeprefix("layers.").partition(".")
+    wanted = not config.layers or (layer.isdecimal() and int(layer) in config.layers)
+    return isinstance(module, nn.Linear) and within in config.targets and wanted
 
 
 def _replace(model: nn.Module, name: str, module: nn.Module) -> None:

@@ -92,7 +92,7 @@ def load_adapter(model: InfiniTransformer, file: Path, *, base: str, merged: boo
         raise ModelError(f"the adapter {file} is damaged: {error}") from None
     if info.lora is not None:
         try:
-            inject(model, LoRAConfig(**{**info.lora, "targets": tuple(info.lora["targets"])}))
+            inject(model, LoRAConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in info.lora.items()}))
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the adapter {file} is damaged: {error}") from None
     parameters = _parameters(model)

@@ -36,6 +36,12 @@ def test_untrained_update_changes_nothing() -> None:
     assert torch.equal(logits(model), before)
 
 
+def test_only_the_named_layers_are_adapted() -> None:
+    names = inject(random_network(MEMORY), LoRAConfig(rank=2, alpha=2.0, targets=("attn.q",), layers=(0, 2)))
+
+    assert names == ["layers.0.attn.q", "layers.2.attn.q"]
+
+
 def test_forward_is_the_weight_plus_the_scaled_product() -> None:
     linear = torch.nn.Linear(5, 4)
     adapted = LoRALinear(linear, rank=2, alpha=6.0)
