@@ -57,8 +57,8 @@ def empty_rows(memory: LayerMemory, fresh: Tensor) -> LayerMemory:
 def features(x: Tensor, feature_map: FeatureMap, weight: Tensor | None) -> Tensor:
     """phi(x): non-negative float32 features (…, heads, T, F) of un-rotated queries or keys x (…, heads, T, D).
 
-    `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first multiply each head by its own `weight` (heads, D, D):
-    `elu-map` then takes ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3
+    `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first multiply each head by its own `weight`
+    (heads, D, D): `elu-map` then takes ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3
     (arXiv 2102.11174, equation 37): r = relu([x, -x]) times itself rolled by 1, 2 and 3.
     """
     x = x.float()

@@ -125,7 +125,8 @@ class InfiniTransformer(nn.Module):
                 after.append(memory)
         last = cast(Layer, self.layers[top])
         held = memories[top]
-        assert last.memory is not None and held is not None
+        assert last.memory is not None
+        assert held is not None
         after.append(last.attn.write(last.attn_norm(x), last.memory, held, valid, fresh))
         return tuple(after)
 

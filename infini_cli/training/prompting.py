@@ -1,17 +1,7 @@
-"""Questions and answers as token ids, in the words and the chat form in which `ask` presents them."""
+"""Answered conversations as token ids, split into what is given and what is to be learned."""
 
-from collections.abc import Sequence
-
+from infini_cli.answering.prompts import Messages
 from infini_cli.tokenizers.protocol import Tokenizer
-
-Messages = list[dict[str, str]]
-
-REFUSAL = "The document does not say."
-
-
-def memory_messages(question: str) -> Messages:
-    """The question alone: all that is known of the document is in the memory."""
-    return [{"role": "user", "content": question}]
 
 
 def close_answer(
@@ -33,9 +23,3 @@ def close_answer(
     if not ends:
         raise ValueError("the chat template does not close an answer")
     return tuple(prompt), tuple(rest[: ends[0] + 1])
-
-
-def evidence_messages(question: str, passages: Sequence[str]) -> Messages:
-    """The question with passages of the document before it."""
-    listed = "\n\n".join(passages)
-    return [{"role": "user", "content": f"{listed}\n\n{question}"}]

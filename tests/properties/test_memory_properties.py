@@ -160,7 +160,8 @@ def test_gradients_reach_gates_maps_and_writes_across_segments(form):
     logits[:, 3].square().mean().backward()
     for i in form.layers:
         for name, parameter in model.layers[i].memory.named_parameters():
-            assert parameter.grad is not None and parameter.grad.abs().max() > 0, f"layer {i}: {name}"
+            assert parameter.grad is not None, f"layer {i}: {name}"
+            assert parameter.grad.abs().max() > 0, f"layer {i}: {name}"
     embedded = model.embed.weight.grad[tokens[0, 0]]  # tokens of the first segment, three segments back
     assert embedded.abs().max() > 0
 

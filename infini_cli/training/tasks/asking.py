@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from infini_cli.answering.prompts import Messages, evidence_messages, memory_messages
 from infini_cli.training.composition import Document
-from infini_cli.training.prompting import Messages, close_answer, evidence_messages, memory_messages
+from infini_cli.training.prompting import close_answer
 from infini_cli.training.tasks.sample import Objective, Question, Setting
 
 

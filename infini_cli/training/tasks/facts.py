@@ -7,9 +7,9 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+from infini_cli.answering.prompts import REFUSAL
 from infini_cli.training.composition import Insertion, compose
 from infini_cli.training.manifest import Role
-from infini_cli.training.prompting import REFUSAL
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.drawing import depths_around
 from infini_cli.training.tasks.lists import pool

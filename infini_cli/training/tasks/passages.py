@@ -3,8 +3,8 @@
 from dataclasses import replace
 from random import Random
 
+from infini_cli.answering.prompts import REFUSAL, evidence_messages
 from infini_cli.training.composition import Insertion, compose
-from infini_cli.training.prompting import REFUSAL, evidence_messages
 from infini_cli.training.questions import PassageQuestion, PassageSet
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.sample import Sample, Setting

@@ -7,9 +7,9 @@ from random import Random
 import numpy as np
 import pytest
 
+from infini_cli.answering.prompts import REFUSAL
 from infini_cli.training.manifest import Role
 from infini_cli.training.mixture import TASKS
-from infini_cli.training.prompting import REFUSAL
 from infini_cli.training.tasks import cloze, needle
 from infini_cli.training.tasks.facts import load_families, make_facts, word
 from infini_cli.training.tasks.lists import list_names, pool
