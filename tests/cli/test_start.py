@@ -74,7 +74,9 @@ def test_stray_files_in_the_users_folder_break_nothing(
     for name in STRAY:
         (tmp_path / f"{name}.py").write_text("raise SystemExit('a stray file was imported')\n")
     (tmp_path / "models").mkdir()
-    for arguments in (["--help"], ["memories", "show", "--json"], ["save", "book"]):
+    (tmp_path / "note.txt").write_text("The lighthouse keeper's name was Ulric.\n")
+    ingest = ["ingest", "note.txt", "--model", "for-tests-tiny"]
+    for arguments in (["--help"], ["memories", "show", "--json"], ["save", "book"], ingest):
         outcome = run_process(*arguments, command=command, cwd=tmp_path)
         assert outcome.code == 0, outcome.err
         assert "stray" not in outcome.out + outcome.err

@@ -7,6 +7,7 @@ and `lora_B.weight` (O, r). Memory parameters, which PEFT does not know, stand u
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -91,8 +92,9 @@ def load_adapter(model: InfiniTransformer, file: Path, *, base: str, merged: boo
     except (safetensors.SafetensorError, OSError) as error:
         raise ModelError(f"the adapter {file} is damaged: {error}") from None
     if info.lora is not None:
+        lora: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in info.lora.items()}
         try:
-            inject(model, LoRAConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in info.lora.items()}))
+            inject(model, LoRAConfig(**lora))
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"the adapter {file} is damaged: {error}") from None
     parameters = _parameters(model)

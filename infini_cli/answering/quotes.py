@@ -1,0 +1,113 @@
+"""The sentences of a passage that say best what was asked or answered, as verbatim slices of it."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from infini_cli.answering import words
+from infini_cli.answering.question import Question
+from infini_cli.reading.splitter import sentence_spans
+
+MAX_CHARACTERS = 300
+_PROSE = 0.9  # share of letters, spaces and commas in ordinary text
+_LEAST_PROSE = 0.6
+_OF_PROSE = re.compile(r"[^\W\d_]|[ \n,.;'’“”\"()-]")
+_SHORT = 40  # characters; a sentence shorter than this is quoted with the one after it
+_LINK_WEIGHT = 0.3
+_ASKED_KIND = 0.35  # share of the weight of a typical term that a number, date or name adds where one was asked for
+
+_NUMBER = re.compile(
+    r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|hundred"
+    r"|thousand|million)\b",
+    re.I,
+)
+_DATE = re.compile(
+    r"\b(?:1\d{3}|20\d{2}|January|February|March|April|May|June|July|August|September|October|November|December"
+    r"|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|[Cc]entury|o'clock)\b"
+)
+_NAME = re.compile(r"(?<=[\w,;] )[A-Z][a-z]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence of a text: text[start:end], with its score."""
+
+    start: int
+    end: int
+    score: float
+
+
+def score_sentences(
+    text: str, question: Question | None, weights: Mapping[str, float], answer: Mapping[str, float] | None = None
+) -> list[Sentence]:
+    """The sentences of `text` in order, long ones in parts, scored by the words they share with the question and, if given, the answer.
+
+    Args:
+        text: of a passage.
+        question: what is asked, or None when nothing is.
+        weights: of the question's stems, the rarer the heavier.
+        answer: weights of the stems of the answer, without those of the question.
+    """
+    spans = [part for start, end in sentence_spans(text) for part in _parts(text, start, end)]
+    stems = words.stem_all([words.mend(text[start:end]) for start, end in spans])
+    return [
+        Sentence(start, end, _score(text[start:end], found, question, weights, answer or {}))
+        for (start, end), found in zip(spans, stems, strict=True)
+    ]
+
+
+def _score(
+    sentence: str, found: Sequence[str], question: Question | None, weights: Mapping[str, float], answer: Mapping[str, float]
+) -> float:
+    present = set(found)
+    score = sum(weight for stem, weight in weights.items() if stem in present)
+    score += sum(weight for stem, weight in answer.items() if stem in present)
+    if question is not None:
+        score += _together(found, question, weights) + _of_the_kind_asked(sentence, question, weights)
+    # a question in the text repeats the words of the question and does not answer it
+    asks = 0.5 if sentence.rstrip("\"'”’ )").endswith("?") else 1.0
+    return score * asks * min(1.0, max(_LEAST_PROSE, _prose_share(sentence) / _PROSE))
+
+
+def _prose_share(sentence: str) -> float:
+    """How much of a sentence is letters, spaces and the signs of prose, rather than those of code and tables."""
+    return len(_OF_PROSE.findall(sentence)) / max(1, len(sentence))
+
+
+def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """A sentence that is too long to be quoted, such as a listing, cut at line ends, else at spaces."""
+    while end - start > MAX_CHARACTERS:
+        piece = text[start : start + MAX_CHARACTERS + 1]
+        place = max(piece.rfind("\n"), 0) or max(piece.rfind(" "), 0) or MAX_CHARACTERS
+        yield start, start + len(piece[:place].rstrip())
+        start += place
+        start += len(text[start:end]) - len(text[start:end].lstrip())
+    if start < end:
+        yield start, end
+
+
+def _together(found: Sequence[str], question: Question, weights: Mapping[str, float]) -> float:
+    side_by_side = set(zip(found, found[1:], strict=False))
+    linked = [(question.terms[a].stem, question.terms[b].stem, strength) for a, b, strength in question.links]
+    return sum(
+        _LINK_WEIGHT * strength * (weights.get(first, 0.0) + weights.get(second, 0.0)) / 2
+        for first, second, strength in linked
+        if (first, second) in side_by_side
+    )
+
+
+def _of_the_kind_asked(sentence: str, question: Question, weights: Mapping[str, float]) -> float:
+    typical = sum(weights.values()) / max(1, len(weights))
+    kinds = ((question.wants_number, _NUMBER), (question.wants_time, _DATE), (question.wants_person, _NAME))
+    return sum(_ASKED_KIND * typical for wanted, pattern in kinds if wanted and pattern.search(sentence))
+
+
+def best_quote(sentences: Sequence[Sentence], *, limit: int = MAX_CHARACTERS) -> Sentence:
+    """The slice of a text to quote: its best sentence, with the next one when it is short, at most `limit` long."""
+    place = max(range(len(sentences)), key=lambda i: sentences[i].score)
+    best = sentences[place]
+    if best.end - best.start < _SHORT and place + 1 < len(sentences):
+        end = sentences[place + 1].end
+        if end - best.start <= limit:
+            return Sentence(best.start, end, best.score)
+    return best

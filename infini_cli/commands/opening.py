@@ -1,0 +1,141 @@
+"""What `ask` and `summarize` begin with: the model, and a memory that is there or read for the occasion."""
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infini_cli.commands.options import Session
+from infini_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from infini_cli.reading.engine import ModelEngine
+    from infini_cli.reading.memory import OpenMemory
+    from infini_cli.reading.options import Progress as ReadingProgress
+    from infini_cli.reading.report import ReadingReport
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A memory ready to be asked.
+
+    Attributes:
+        engine: the model.
+        memory: what was read.
+        name: of the memory; None when it was read for the occasion.
+        report: of that reading, or None.
+        load_s: seconds for loading the model and the memory.
+        read_s: seconds for reading documents.
+    """
+
+    engine: "ModelEngine"
+    memory: "OpenMemory"
+    name: str | None
+    report: "ReadingReport | None"
+    load_s: float
+    read_s: float
+
+
+@contextmanager
+def open_for_questions(session: Session, files: Sequence[str]) -> Iterator[Opened]:
+    """The documents named or piped in, read for the occasion; without any, the memory kept.
+
+    Raises:
+        InfiniError: as the reading of documents, or the opening of a memory.
+    """
+    named = session.settings.origins["memory"] == "command line"
+    if files and named:
+        raise UsageError(
+            "either documents or --memory, not both",
+            hint="to read them into a memory that is kept: infini ingest FILE --memory NAME",
+        )
+    given = list(files) or ([STDIN] if not named and _is_piped_in(session) else [])
+    with _read(session, given) if given else _kept(session) as opened:
+        yield opened
+
+
+@contextmanager
+def _read(session: Session, files: Sequence[str]) -> Iterator[Opened]:
+    from infini_cli.reading.sources import find_sources
+
+    with ExitStack() as stack:
+        sources = stack.enter_context(find_sources(files))
+        engine, load_s = _load(session, None)
+        from infini_cli.reading.memory import read_into_temporary
+        from infini_cli.reading.options import ReadingOptions
+
+        started = time.monotonic()
+        others = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        label = f"Reading {'standard input' if files[0] == STDIN else files[0]}{others}"
+        with session.reporter.progress(label, total=1.0) as progress:
+
+            def show(state: "ReadingProgress") -> None:
+                pages = f"page {state.page:,}" + (f" of {state.pages_total:,}" if state.pages_total else "")
+                speed = f"{state.tokens:,} tokens, {state.tokens_per_second:,.0f} tokens/s"
+                progress.update(state.share, detail=f"{pages}, {speed}")
+
+            reading = read_into_temporary(sources, engine, ReadingOptions(on_progress=show))
+            memory, report = stack.enter_context(reading)
+        read_s = time.monotonic() - started
+        _tell_coverage(session, report)
+        yield Opened(engine, memory, None, report, load_s, read_s)
+
+
+@contextmanager
+def _kept(session: Session) -> Iterator[Opened]:
+    """The memory that the settings name, or the one read last.
+
+    Raises:
+        UsageError: there is none.
+        SnapshotError: it is damaged, or of another model.
+    """
+    from infini_cli.reading import library
+
+    name = library.resolve(session.settings.memory)
+    record = library.show(name).record
+    if not record.complete:
+        session.reporter.warn(
+            f"the memory {name!r} is not whole: reading was interrupted; the same `infini ingest` command goes on"
+        )
+    engine, load_s = _load(session, record.segment_length)
+    from infini_cli.reading.memory import open_memory
+
+    started = time.monotonic()
+    with open_memory(library.directory_of(name), engine) as memory:
+        yield Opened(engine, memory, name, None, load_s + time.monotonic() - started, 0.0)
+
+
+def _load(session: Session, segment_length: int | None) -> tuple["ModelEngine", float]:
+    started = time.monotonic()
+    with session.reporter.progress("Loading the model"):
+        from infini_cli.reading.engine import load_engine
+
+        engine = load_engine(session.settings, segment_length=segment_length)
+    return engine, time.monotonic() - started
+
+
+def _tell_coverage(session: Session, report: "ReadingReport") -> None:
+    from infini_cli.reading.coverage import coverage_lines
+
+    for document in report.read:
+        for line in coverage_lines(document):
+            session.reporter.note(line)
+
+
+def _is_piped_in(session: Session) -> bool:
+    """Whether a document comes through a pipe or a file at standard input; waits until that is known."""
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (AttributeError, OSError, ValueError):
+        return False
+    if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        session.reporter.note("reading standard input; to ask a memory instead, name it with --memory")
+    elif not stat.S_ISREG(mode):
+        return False
+    return bool(sys.stdin.buffer.peek(1))

@@ -1,0 +1,37 @@
+"""Places in documents as people write them: page, section and quote."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infini_cli.answering.citations import Citation
+    from infini_cli.console import Reporter
+
+
+def emit_citations(reporter: "Reporter", citations: "Sequence[Citation]", *, several: bool) -> None:
+    """Write citations below an answer, one on a line; `several` documents are told apart by their names."""
+    if citations:
+        reporter.emit("")
+    for citation in citations:
+        reporter.emit(citation_line(citation, several=several))
+
+
+def citation_line(citation: "Citation", *, several: bool) -> str:
+    """One citation, such as: p. 12 (Chapter 3)  “It was a dark night.”"""
+    document = f"{citation.document}, " if several else ""
+    section = f" ({citation.section})" if citation.section else ""
+    return f"{document}{place(citation)}{section}  “{' '.join(citation.quote.split())}”"
+
+
+def place(citation: "Citation") -> str:
+    """Where a quote stands: the line of a text; of a document with pages, the printed page and its place in the file."""
+    if citation.line is not None:
+        return f"line {citation.line}"
+    return page_name(citation.page, citation.page_label)
+
+
+def page_name(page: int, label: str | None) -> str:
+    """A page as printed, with its place in the file where that is another: "p. 12", "p. xii (page 14 of the file)"."""
+    if label is None or label == str(page):
+        return f"p. {page}"
+    return f"p. {label} (page {page} of the file)"
