@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from infini_cli.documents.messages import decode, page_from_json
 from infini_cli.documents.model import Page
+from infini_cli.documents.running_lines import CONTEXT, mark_running_lines
 from infini_cli.errors import DocumentError
 
 _PAGE_TIMEOUT_S = 120.0
@@ -56,12 +57,14 @@ class ExtractionProcess:
         self._path = path
         self._name = str(path) if name is None else name
         self._start = start
+        # The pages before tell which lines of the first ones wanted are running headers.
+        self._first = max(1, start - CONTEXT)
         self._page_timeout_s = page_timeout_s
         self._child: _Child | None = None
         self._info: DocumentInfo | None = None
 
     def __enter__(self) -> "ExtractionProcess":
-        self._child = _Child(self._path, self._name, self._start)
+        self._child = _Child(self._path, self._name, self._first)
         return self
 
     def __exit__(
@@ -83,8 +86,14 @@ class ExtractionProcess:
         return self._info
 
     def __iter__(self) -> Iterator[Page]:
+        # Marked on this side of the pipe: with pages held back in the child, a crash would cost all of them.
+        if self.info.format == "pdf":
+            return mark_running_lines(self._extracted(), self._start)
+        return (page for page in self._extracted() if page.index >= self._start)
+
+    def _extracted(self) -> Iterator[Page]:
         pages_total = self.info.pages_total
-        index = self._start
+        index = self._first
         crashes = 0
         while pages_total is None or index <= pages_total:
             try:

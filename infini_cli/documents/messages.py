@@ -24,10 +24,12 @@ def decode(line: bytes) -> tuple[str, Any]:
 def page_to_json(page: Page) -> list[Any]:
     """A page as JSON's types."""
     headings = [[heading.offset, heading.title, heading.level] for heading in page.headings]
-    return [page.index, page.label, page.text, headings, page.first_line, page.skipped]
+    return [page.index, page.label, page.text, headings, page.first_line, page.skipped, page.running]
 
 
 def page_from_json(content: list[Any]) -> Page:
     """The page that was made into JSON's types."""
-    index, label, text, headings, first_line, skipped = content
-    return Page(index, label, text, tuple(Heading(*heading) for heading in headings), first_line, skipped)
+    index, label, text, headings, first_line, skipped, running = content
+    places = tuple(Heading(*heading) for heading in headings)
+    spans = tuple((start, end) for start, end in running)
+    return Page(index, label, text, places, first_line, skipped, spans)

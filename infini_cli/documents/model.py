@@ -36,6 +36,7 @@ class Page:
         headings: the sections that start on the page, in order of their offset.
         first_line: the number, from 1, of the line of the file on which the page starts; None for a PDF.
         skipped: why the page has no text, or None.
+        running: start and end, in characters of the text, of running headers, footers and page numbers.
     """
 
     index: int
@@ -44,6 +45,7 @@ class Page:
     headings: tuple[Heading, ...] = ()
     first_line: int | None = None
     skipped: str | None = None
+    running: tuple[tuple[int, int], ...] = ()
 
 
 class Document(Protocol):

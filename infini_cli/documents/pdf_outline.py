@@ -1,7 +1,6 @@
 """The outline of a PDF as section headings, with the place of each title in its page's text."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from pypdf import PdfReader
 from pypdf.generic import Destination, IndirectObject
 
+from infini_cli.documents.folding import fold_letters
 from infini_cli.documents.model import Heading
 from infini_cli.documents.pdf_text import clean_text
 
@@ -84,14 +84,14 @@ class _Letters:
         self._offsets: list[int] = []
         letters: list[str] = []
         for offset, character in enumerate(text):
-            for letter in _fold(character):
+            for letter in fold_letters(character):
                 letters.append(letter)
                 self._offsets.append(offset)
         self._letters = "".join(letters)
 
     def find(self, title: str, start: int) -> int | None:
         """The offset of the most heading-like occurrence of a title from the offset `start` on."""
-        target = "".join(_fold(title))
+        target = fold_letters(title)
         if not target:
             return None
         worst = _ALONE if len(target) < _SHORT_TITLE_CHARACTERS else _WITHIN_LINE
@@ -115,9 +115,3 @@ class _Letters:
         if not any(map(str.isalnum, before)):
             return _AT_LINE_START if any(map(str.isalnum, after)) else _ALONE
         return _WITHIN_LINE
-
-
-def _fold(text: str) -> Iterator[str]:
-    for letter in unicodedata.normalize("NFKC", text).casefold():
-        if letter.isalnum():
-            yield letter

@@ -19,6 +19,9 @@ def coverage_lines(document: DocumentRecord) -> list[str]:
         else f"{document.pages_read:,} pages"
     )
     lines = [f"{document.path}: read {pages}, {document.characters:,} characters, {document.tokens:,} tokens"]
+    if document.lines_dropped:
+        counted = "1 line" if document.lines_dropped == 1 else f"{document.lines_dropped:,} lines"
+        lines.append(f"  running headers and page numbers left out: {counted}")
     by_reason: dict[str, list[int]] = {}
     for page in document.pages_skipped:
         by_reason.setdefault(page.reason, []).append(page.page)

@@ -187,6 +187,8 @@ class _Run:
         self._feeder.feed(intake.take(page))
         document.pages_read += 1
         document.characters += len(page.text)
+        document.characters_dropped += sum(end - start for start, end in page.running)
+        document.lines_dropped += len(page.running)
         self._share.advance(page)
 
     def _fold(self, document: DocumentRecord, folding: Iterable[int]) -> None:

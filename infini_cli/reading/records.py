@@ -32,6 +32,8 @@ class DocumentRecord(Record):
     pages_read: int = 0
     pages_skipped: list[SkippedPage] = Field(default_factory=list)
     characters: int = 0  # of the pages' text
+    characters_dropped: int = 0  # of these, in running lines: all others that are not blank are in passages
+    lines_dropped: int = 0  # running headers, footers and page numbers
     tokens: int = 0
     segments: int = 0
     complete: bool = False
@@ -55,6 +57,7 @@ class DocumentRecord(Record):
             "pages_read": self.pages_read,
             "pages_skipped": [{"page": page.page, "reason": page.reason} for page in self.pages_skipped],
             "characters": self.characters,
+            "characters_dropped": self.characters_dropped,
             "tokens": self.tokens,
         }
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from infini_cli.documents import Page
+from infini_cli.documents.folding import fold_letters
 
 MIN_TOKENS = 80  # of a passage, where the page has as many
 MAX_TOKENS = 200
@@ -16,6 +17,7 @@ Span = tuple[int, int]  # start and end, in characters of the page's text
 
 # sentencex 1.0.32 counts each of these as one byte and panics (": A\u00a0. B"); so they go in as plain spaces
 _WIDE_SPACE = re.compile(r"[^\S\x00-\x7f]")
+_LINE = re.compile(r"[^\n]+")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 
 
@@ -32,25 +34,51 @@ class Piece:
 def split_page(page: Page, count_tokens: CountTokens) -> list[Span]:
     """The passages of `page` in order; together they hold every character of it that is not blank, once.
 
-    A heading starts a passage. `count_tokens` says how many tokens the model reads for a text; no passage has
-    more than MAX_TOKENS, and one below MIN_TOKENS is made only where headings or the page leave no other way.
+    Only its running lines, which stand at its edges, are in none. A heading starts a passage. `count_tokens`
+    says how many tokens the model reads for a text; no passage has more than MAX_TOKENS, and one below
+    MIN_TOKENS is made only where headings or the page leave no other way.
     """
     text = page.text
-    cuts = sorted({0, len(text)} | {h.offset for h in page.headings if 0 < h.offset < len(text)})
+    edges = {edge for span in page.running for edge in span}
+    cuts = sorted({0, len(text)} | edges | {h.offset for h in page.headings if 0 < h.offset < len(text)})
     spans: list[Span] = []
     for start, end in pairwise(cuts):
+        if any(first <= start < last for first, last in page.running):
+            continue
         for group in _group(list(_pieces(text, start, end, count_tokens))):
             spans += _within_limit(text, group, count_tokens)
     return spans
 
 
-def sentence_spans(text: str) -> list[Span]:
-    """The sentences of `text` without the blanks around them, by sentencex; blank ones are left out."""
+def sentence_spans(text: str, title: str | None = None) -> list[Span]:
+    """The sentences of `text` without the blanks around them, by sentencex; blank ones are left out.
+
+    When `text` begins with the lines of `title`, that of its section, these are a sentence of their own.
+    """
+    title_end = _title_end(text, title) if title else 0
     spans = []
-    for start, end in _boundaries(_WIDE_SPACE.sub(" ", text)):
-        if (span := _trimmed(text, start, end)) is not None:
-            spans.append(span)
+    for begin, stop in ((0, title_end), (title_end, len(text))):
+        part = text[begin:stop]
+        # a title is one sentence, whatever stops are in it
+        found = [(0, len(part))] if stop == title_end else _boundaries(_WIDE_SPACE.sub(" ", part))
+        for start, end in found:
+            if (span := _trimmed(text, begin + start, begin + end)) is not None:
+                spans.append(span)
     return spans
+
+
+def _title_end(text: str, title: str) -> int:
+    """Where the first lines of `text` end if they are exactly the title, with or without its number; else 0."""
+    letters = fold_letters(title)
+    wanted = {letters, letters.lstrip("0123456789")} - {""}
+    head = ""
+    for line in _LINE.finditer(text):
+        head += fold_letters(line.group())
+        if head in wanted:
+            return line.end()
+        if len(head) >= len(letters):
+            break
+    return 0
 
 
 def _boundaries(text: str) -> list[Span]:
@@ -80,7 +108,7 @@ def _trimmed(text: str, start: int, end: int) -> Span | None:
 def _pieces(text: str, start: int, end: int, count_tokens: CountTokens) -> Iterator[Piece]:
     """The sentences of text[start:end], those too long for a passage cut at words."""
     sentences = [(start + first, start + last) for first, last in sentence_spans(text[start:end])]
-    following = [first for first, _ in sentences[1:]] + [end]
+    following = [*(first for first, _ in sentences), end][1:]
     for (first, last), after in zip(sentences, following, strict=True):
         ends_paragraph = after == end or _BLANK_LINE.search(text, last, after) is not None
         parts = list(_parts(text, first, last, count_tokens))

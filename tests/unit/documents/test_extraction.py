@@ -12,6 +12,7 @@ import pytest
 
 from infini_cli.documents import Page, open_document
 from infini_cli.documents.extraction import ExtractionProcess
+from infini_cli.documents.running_lines import CONTEXT
 from infini_cli.errors import DocumentError
 from tests.unit.documents.pdf_files import add_image_page, write, write_pages
 
@@ -227,8 +228,9 @@ with ExtractionProcess(Path(sys.argv[1])) as extraction:
 def test_no_child_outlives_its_parent(
     tmp_path: Path, signal_number: signal.Signals, parser_does: Callable[..., None]
 ) -> None:
-    path = write_pages(tmp_path / "a.pdf", ["one", "two"])
-    parser_does("time.sleep(1000)", pages=[1])
+    # the first page is given out once those that may share its running lines are there
+    path = write_pages(tmp_path / "a.pdf", ["text"] * (CONTEXT + 2))
+    parser_does("time.sleep(1000)", pages=[CONTEXT + 1])
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, str(path)],
         stdout=subprocess.PIPE,

@@ -54,6 +54,13 @@ def test_a_document_says_what_was_read_and_what_not_and_why() -> None:
     ]
 
 
+def test_running_lines_left_out_are_counted_if_any() -> None:
+    account = document()
+    assert len(coverage_lines(account)) == 1
+    account.lines_dropped = 1441
+    assert coverage_lines(account)[1:] == ["  running headers and page numbers left out: 1,441 lines"]
+
+
 def test_only_faults_make_a_read_partial() -> None:
     assert partial_error(report(document())) is None
     assert partial_error(report(document(SkippedPage(page=2, reason=BLANK, fault=False)))) is None

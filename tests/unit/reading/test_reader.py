@@ -1,5 +1,7 @@
 """Reading: every page once, in order, and accounted for."""
 
+from itertools import pairwise
+
 from infini_cli.documents import Heading, Page
 from infini_cli.documents.model import BLANK, IMAGE_ONLY
 from infini_cli.errors import DocumentError
@@ -65,10 +67,33 @@ def test_the_account_of_a_document_is_exact(desk: Desk) -> None:
         "pages_read": 3,
         "pages_skipped": [{"page": 2, "reason": BLANK}, {"page": 4, "reason": IMAGE_ONLY}],
         "characters": sum(len(page.text) for page in pages if isinstance(page, Page)),
+        "characters_dropped": 0,
         "tokens": report.record.tokens,
     }
     assert [page.page for page in document.faults] == [4]
     assert report.partial
+
+
+def test_running_lines_are_not_read_and_every_other_character_is_accounted_for(desk: Desk) -> None:
+    pages = []
+    for index in (1, 2, 3):
+        head = f"{index} GREAT WORK"
+        pages.append(Page(index, str(index), f"{head}\n{prose(index, 12)}", running=((0, len(head)),)))
+    (document,) = desk.read(desk.shelf.add("book.pdf", pages)).read
+    with PassageStore(desk.target / PASSAGES_FILE) as store:
+        passages = list(store.passages_between(1, store.count()))
+        assert store.search("GREAT", 10) == []
+    assert document.lines_dropped == 3
+    assert document.characters_dropped == 3 * len("1 GREAT WORK")
+    between = 0
+    for page in pages:
+        held = [p for p in passages if p.page == page.index]
+        gaps = [page.text[a.end : b.start] for a, b in pairwise(held)]
+        gaps += [page.text[page.running[0][1] : held[0].start], page.text[held[-1].end :]]
+        assert not "".join(gaps).strip()
+        between += sum(map(len, gaps))
+    in_passages = sum(p.end - p.start for p in passages)
+    assert document.characters == in_passages + between + document.characters_dropped
 
 
 def test_blank_pages_are_no_fault(desk: Desk) -> None:

@@ -164,3 +164,26 @@ def test_a_page_without_any_boundary_is_cut_in_linear_time() -> None:
     assert sum(end - start for start, end in spans) == len(text)
     assert counted < 60 * len(text)
     assert all(end - start <= splitter.MAX_CHARACTERS for start, end in spans)
+
+
+def test_running_lines_are_in_no_passage_and_cost_no_other_character() -> None:
+    prose_lines = prose(4, 30)
+    text = f"12 GREAT WORK\n{prose_lines}\nDraft\n12"
+    foot = len(text) - len("Draft\n12")
+    page = Page(1, "12", text, running=((0, 13), (foot, foot + 5), (foot + 6, foot + 8)))
+    spans = split_page(page, count_words)
+    assert spans[0][0] == 14
+    assert " ".join(" ".join(text[start:end] for start, end in spans).split()) == " ".join(
+        prose_lines.split()
+    )
+
+
+def test_a_title_at_the_beginning_is_a_sentence_of_its_own() -> None:
+    text = "Depreciation\nSchemes\nA depreciation scheme is a rule. It has a name."
+    assert [text[start:end] for start, end in sentence_spans(text, "2.1 Depreciation Schemes")] == [
+        "Depreciation\nSchemes",
+        "A depreciation scheme is a rule.",
+        "It has a name.",
+    ]
+    assert sentence_spans(text, "Another title") == sentence_spans(text)
+    assert sentence_spans("Depreciation is a rule.", "Depreciation") == [(0, 23)]
