@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from infini_cli import __version__
-from infini_cli.commands import config, ingest, load, memories, models, save
+from infini_cli.commands import ask, config, ingest, load, memories, models, save, summarize
 from infini_cli.commands.options import (
     Debug,
     Device,
@@ -71,6 +71,8 @@ def root(
 
 
 app.command("ingest", rich_help_panel=READ, no_args_is_help=True)(ingest.ingest)
+app.command("ask", rich_help_panel=READ, no_args_is_help=True)(ask.ask)
+app.command("summarize", rich_help_panel=READ)(summarize.summarize)
 app.command("save", rich_help_panel=KEEP)(save.save)
 app.command("load", rich_help_panel=KEEP, no_args_is_help=True)(load.load)
 app.add_typer(memories.app, name="memories", rich_help_panel=KEEP)

@@ -2,25 +2,24 @@
 
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 
-from infini_cli.answering import words
 from infini_cli.answering.citations import Citation, make_citation, weigh_answer
 from infini_cli.answering.evidence import Evidence, find_evidence
 from infini_cli.answering.excerpts import excerpts, most_telling
-from infini_cli.answering.prompts import evidence_messages, memory_messages
-from infini_cli.answering.sentences import is_whole, sentences_of
+from infini_cli.answering.held import held_sentences
+from infini_cli.answering.prompts import evidence_messages, is_refusal, memory_messages
+from infini_cli.answering.prose import one_line
 from infini_cli.answering.support import Witness
 from infini_cli.answering.writing import Usage, Writer
 from infini_cli.reading.memory import OpenMemory
-from infini_cli.reading.mending import mend_lines
 
 NOT_FOUND = "The document does not seem to say."
 CITATIONS = 3
+# Share of the question that a sentence must speak of to be quoted as its answer. With the limit for evidence this
+# quotes for 17% of the questions about articles that are not in the document, and loses 4% of the right quotes.
+QUOTED_FROM = 0.4
 _MAX_SENTENCES = 3
-_REFUSES = ("does not say", "does not mention", "not mentioned in the", "is not stated", "no information")
-_PROMPT_MARKS = ("Question:", "Text:")  # the model goes on asking itself
 
 OnText = Callable[[str], None]
 
@@ -72,8 +71,9 @@ def answer(
     written, quoted = "", False
     if evidence.bears:
         written = _write(question, evidence, writer, on_text)
-        if not written:
-            written, quoted = f"The document says: “{mend_lines(most_telling(evidence))}”", True
+        telling = most_telling(evidence)
+        if not written and telling.coverage >= QUOTED_FROM:
+            written, quoted = f"The document says: “{one_line(telling.text)}”", True
             on_text(written)
     found = bool(written) and written != NOT_FOUND
     if not written:
@@ -104,7 +104,7 @@ def answer_from_memory(question: str, writer: Writer, *, on_text: OnText = lambd
     return Answer(
         question=question,
         text=text,
-        found=bool(text) and not _refuses(text),
+        found=bool(text) and not is_refusal(text),
         source="memory",
         citations=(),
         quoted=False,
@@ -118,27 +118,13 @@ def _write(question: str, evidence: Evidence, writer: Writer, on_text: OnText) -
     """The sentences of the model that the evidence bears out, up to the first that it does not."""
     witness = Witness([f.passage.text for f in evidence.findings], evidence.question, evidence.weights)
     messages = evidence_messages(question, excerpts(evidence, writer))
-    kept, blank = "", ""
-    said: list[set[str]] = []
-    with closing(sentences_of(writer.write(messages))) as sentences:
-        for sentence in sentences:
-            text = sentence.strip()
-            if not text:
-                continue
-            if not kept and _refuses(text):
-                on_text(NOT_FOUND)
-                return NOT_FOUND
-            stems = set(words.stem(text))
-            unfinished = writer.cut and not is_whole(text)
-            if unfinished or stems in said or text.startswith(_PROMPT_MARKS) or not witness.hear(text).holds:
-                break
-            on_text(blank + text)
-            kept += blank + text
-            blank = "\n" if "\n" in sentence else " "
-            said.append(stems)
-            if len(said) == _MAX_SENTENCES:
-                break
-    return kept
+    written = ""
+    for piece in held_sentences(writer, messages, witness, limit=_MAX_SENTENCES):
+        if is_refusal(piece) and not written:
+            piece = NOT_FOUND
+        on_text(piece)
+        written += piece
+    return written
 
 
 def _cite(memory: OpenMemory, evidence: Evidence, answer: str, limit: int) -> tuple[Citation, ...]:
@@ -153,10 +139,6 @@ def _cite(memory: OpenMemory, evidence: Evidence, answer: str, limit: int) -> tu
         if place not in pages or cited.score > pages[place].score:
             pages[place] = cited
     return tuple(sorted(pages.values(), key=lambda citation: -citation.score))
-
-
-def _refuses(text: str) -> bool:
-    return any(phrase in text.lower() for phrase in _REFUSES)
 
 
 def _since(started: float, moment: float | None) -> float | None:

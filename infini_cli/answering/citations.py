@@ -50,7 +50,7 @@ def make_citation(
         weights: of the question's stems, the rarer the heavier.
         answer: of the answer's stems beyond the question's, likewise.
     """
-    quote = best_quote(score_sentences(passage.text, question, weights, answer))
+    quote = best_quote(score_sentences(passage.text, question, weights, answer, section=passage.section))
     total = sum(weights.values()) + sum(answer.values())
     return Citation(
         document=memory.document_path(passage.document_id),

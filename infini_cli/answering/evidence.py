@@ -1,5 +1,6 @@
 """The passages of a memory that bear on a question: found by the index, scored anew, without tables of contents and doubles."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ BEARS_FROM = 0.4
 _COMMON = 0.5  # a word in more than this share of the passages finds nothing by itself
 _DOUBLE = 0.8  # share of common words from which two passages say the same
 _SPLITTABLE = 7  # letters from which a word that is nowhere may have been cut by a line end
-_OPENING = 30  # passages looked at for what a document is about
+_OPENING = 500  # passages looked at for what a document is about
 _PROSE_TOKENS = 40
 
 
@@ -101,8 +102,9 @@ def _without_doubles(findings: Sequence[Finding], limit: int) -> list[Finding]:
 
 
 def _opening(store: PassageStore, question: Question, limit: int, first: int, last: int) -> Evidence:
-    """For "What is this document about?": the first prose of the documents, which says what they are about."""
+    """For "What is this document about?": the first prose, which says what a document is about."""
     passages = store.passages_between(first, min(last, first + _OPENING - 1))
-    prose = [p for p in passages if p.tokens >= _PROSE_TOKENS and listing_share(p.text, p.section) < 0.3]
-    findings = tuple(Finding(passage, 1.0 / number, 1.0) for number, passage in enumerate(prose[:limit], start=1))
+    prose = (p for p in passages if p.tokens >= _PROSE_TOKENS and not listing_share(p.text, p.section))
+    found = enumerate(itertools.islice(prose, limit), start=1)
+    findings = tuple(Finding(passage, 1.0 / number, 1.0) for number, passage in found)
     return Evidence(question, findings, {}, 1.0 if findings else 0.0)

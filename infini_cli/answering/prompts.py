@@ -4,20 +4,34 @@ Measured with the untuned SmolLM2-135M-Instruct on 96 questions people asked abo
 answers that hold the expected one; one standard error is 5 points): a worked example before the question 42, without
 it 35; one passage 39, three 36, the best one whole after single sentences of two others 42; the best passage last 36,
 in document order 30. A second example that refuses halves the right answers and brings no refusals.
+For summaries the model is given one passage at a time: of 16 passages of a manual it told 10 in a sentence that the
+passage bears out, after an example; 5 to 7 without one; of several passages at once hardly any.
 """
 
+import re
 from collections.abc import Sequence
 
 Messages = list[dict[str, str]]
 
 REFUSAL = "The document does not say."
+_REFUSES = re.compile(
+    r"\b(?:text|document|passage|book|context|article)s? (?:does|do)(?: not|n't) (?:say|mention|state|specify|provide|contain)\b"
+    r"|\bnot (?:mentioned|stated|specified|given) in the (?:text|document|passage|book|context|article)s?\b",
+    re.I,
+)
+MARKS = ("Question:", "Text:")  # by which the model, once it has answered, goes on to ask itself
 
-_INSTRUCTION = f"Answer the question from the text. If the text does not say, answer: {REFUSAL}"
+_INSTRUCTION = "Answer the question from the text."
 _EXAMPLE_TEXT = (
     "The old mill at Dunmore burned down in the spring of 1887. Two years later Alice Carr had it rebuilt in brick."
 )
 _EXAMPLE_QUESTION = "Who rebuilt the mill?"
 _EXAMPLE_ANSWER = "Alice Carr had the mill rebuilt in brick."
+_LONGER_EXAMPLE_TEXT = f"{_EXAMPLE_TEXT} The new mill ground corn for the whole valley until the railway came."
+_EXAMPLE_SUMMARY = (
+    "The mill at Dunmore, which burned down in 1887, was rebuilt in brick by Alice Carr and served the valley until"
+    " the railway came."
+)
 
 
 def evidence_messages(question: str, passages: Sequence[str]) -> Messages:
@@ -33,6 +47,21 @@ def evidence_messages(question: str, passages: Sequence[str]) -> Messages:
 def memory_messages(question: str) -> Messages:
     """The question alone: all that is known of the document is in the memory."""
     return [{"role": "user", "content": question}]
+
+
+def summary_messages(text: str) -> Messages:
+    """A text to be told in one sentence."""
+    return [
+        {"role": "system", "content": "Summarize the text in one sentence."},
+        {"role": "user", "content": f"Text: {_LONGER_EXAMPLE_TEXT}"},
+        {"role": "assistant", "content": _EXAMPLE_SUMMARY},
+        {"role": "user", "content": f"Text: {text}"},
+    ]
+
+
+def is_refusal(sentence: str) -> bool:
+    """Whether a sentence says that the text does not say."""
+    return bool(_REFUSES.search(sentence))
 
 
 def _ask(passages: Sequence[str], question: str) -> str:

@@ -10,6 +10,9 @@ _ASKING_WEIGHT = 0.25
 _QUOTED = re.compile(r"\"([^\"]{2,})\"|“([^”]{2,})”|«([^»]{2,})»|`([^`]{2,})`")
 _NUMBER_ASKED = re.compile(r"\b(how (many|much|long|old|far|often|big|large|fast|high)|what (number|size|percentage))\b", re.I)
 _TIME_ASKED = re.compile(r"\b(when|(what|which) (year|date|day|time|century))\b", re.I)
+_DEFINITION_ASKED = re.compile(
+    r"^\W*(?:what|who)(?:'s| is| are| was| were)\b|^\W*what does .{1,60} (?:mean|stand for)\b|^\W*define\b", re.I
+)
 _PERSON_ASKED = re.compile(r"\b(who|whom|whose)\b", re.I)
 
 
@@ -36,6 +39,7 @@ class Question:
     wants_number: bool
     wants_time: bool
     wants_person: bool
+    wants_definition: bool  # asks what or who something is
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def parse_question(text: str) -> Question:
         wants_number=bool(_NUMBER_ASKED.search(text)),
         wants_time=bool(_TIME_ASKED.search(text)),
         wants_person=bool(_PERSON_ASKED.search(text)),
+        wants_definition=bool(_DEFINITION_ASKED.search(text)),
     )
 
 

@@ -1,20 +1,23 @@
 """The sentences of a passage that say best what was asked or answered, as verbatim slices of it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from infini_cli.answering import words
+from infini_cli.answering.prose import MAX_CHARACTERS, code_share, pieces_of
 from infini_cli.answering.question import Question
-from infini_cli.reading.splitter import sentence_spans
 
-MAX_CHARACTERS = 300
-_PROSE = 0.9  # share of letters, spaces and commas in ordinary text
-_LEAST_PROSE = 0.6
-_OF_PROSE = re.compile(r"[^\W\d_]|[ \n,.;'’“”\"()-]")
+_CODE_IN_PROSE = 0.03  # share of such signs that ordinary sentences have
+_CODE_PENALTY = 4.0
+_LEAST_PROSE = 0.6  # code and listings may be just what was asked for
 _SHORT = 40  # characters; a sentence shorter than this is quoted with the one after it
 _LINK_WEIGHT = 0.3
 _ASKED_KIND = 0.35  # share of the weight of a typical term that a number, date or name adds where one was asked for
+
+_DEFINED = 0.5  # the same for "X is …" where it was asked what X is
+_DEFINING = frozenset({"is", "ar", "wa", "were", "mean", "stand", "refer", "denot", "call"})  # stems
+_REACH = 3  # words after X
 
 _NUMBER = re.compile(
     r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|sixty|hundred"
@@ -38,17 +41,23 @@ class Sentence:
 
 
 def score_sentences(
-    text: str, question: Question | None, weights: Mapping[str, float], answer: Mapping[str, float] | None = None
+    text: str,
+    question: Question | None,
+    weights: Mapping[str, float],
+    answer: Mapping[str, float] | None = None,
+    *,
+    section: str | None = None,
 ) -> list[Sentence]:
-    """The sentences of `text` in order, long ones in parts, scored by the words they share with the question and, if given, the answer.
+    """The sentences of a passage in order, scored by the words they share with the question and the answer.
 
     Args:
-        text: of a passage.
+        text: of the passage.
         question: what is asked, or None when nothing is.
         weights: of the question's stems, the rarer the heavier.
         answer: weights of the stems of the answer, without those of the question.
+        section: the title of the passage's section, which is left out where it stands at the beginning.
     """
-    spans = [part for start, end in sentence_spans(text) for part in _parts(text, start, end)]
+    spans = pieces_of(text, section)
     stems = words.stem_all([words.mend(text[start:end]) for start, end in spans])
     return [
         Sentence(start, end, _score(text[start:end], found, question, weights, answer or {}))
@@ -63,27 +72,20 @@ def _score(
     score = sum(weight for stem, weight in weights.items() if stem in present)
     score += sum(weight for stem, weight in answer.items() if stem in present)
     if question is not None:
-        score += _together(found, question, weights) + _of_the_kind_asked(sentence, question, weights)
+        score += _together(found, question, weights) + _of_the_kind_asked(sentence, found, question, weights)
     # a question in the text repeats the words of the question and does not answer it
     asks = 0.5 if sentence.rstrip("\"'”’ )").endswith("?") else 1.0
-    return score * asks * min(1.0, max(_LEAST_PROSE, _prose_share(sentence) / _PROSE))
+    prose = min(1.0, max(_LEAST_PROSE, 1 - _CODE_PENALTY * (code_share(sentence) - _CODE_IN_PROSE)))
+    return score * asks * prose
 
 
-def _prose_share(sentence: str) -> float:
-    """How much of a sentence is letters, spaces and the signs of prose, rather than those of code and tables."""
-    return len(_OF_PROSE.findall(sentence)) / max(1, len(sentence))
-
-
-def _parts(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """A sentence that is too long to be quoted, such as a listing, cut at line ends, else at spaces."""
-    while end - start > MAX_CHARACTERS:
-        piece = text[start : start + MAX_CHARACTERS + 1]
-        place = max(piece.rfind("\n"), 0) or max(piece.rfind(" "), 0) or MAX_CHARACTERS
-        yield start, start + len(piece[:place].rstrip())
-        start += place
-        start += len(text[start:end]) - len(text[start:end].lstrip())
-    if start < end:
-        yield start, end
+def _defines(found: Sequence[str], question: Question) -> bool:
+    """Whether the last word of what is asked about is followed by "is", "means", …"""
+    subject = question.terms[-1].stem if question.terms else ""
+    return any(
+        stem == subject and not _DEFINING.isdisjoint(found[place + 1 : place + 1 + _REACH])
+        for place, stem in enumerate(found)
+    )
 
 
 def _together(found: Sequence[str], question: Question, weights: Mapping[str, float]) -> float:
@@ -96,10 +98,13 @@ def _together(found: Sequence[str], question: Question, weights: Mapping[str, fl
     )
 
 
-def _of_the_kind_asked(sentence: str, question: Question, weights: Mapping[str, float]) -> float:
+def _of_the_kind_asked(
+    sentence: str, found: Sequence[str], question: Question, weights: Mapping[str, float]
+) -> float:
     typical = sum(weights.values()) / max(1, len(weights))
+    defined = _DEFINED * typical if question.wants_definition and _defines(found, question) else 0.0
     kinds = ((question.wants_number, _NUMBER), (question.wants_time, _DATE), (question.wants_person, _NAME))
-    return sum(_ASKED_KIND * typical for wanted, pattern in kinds if wanted and pattern.search(sentence))
+    return defined + sum(_ASKED_KIND * typical for wanted, pattern in kinds if wanted and pattern.search(sentence))
 
 
 def best_quote(sentences: Sequence[Sentence], *, limit: int = MAX_CHARACTERS) -> Sentence:

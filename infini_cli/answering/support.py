@@ -1,12 +1,12 @@
 """A sentence of the model held against the evidence: whether its words, numbers and names stand there, and where.
 
 Measured on 384 answers of the untuned SmolLM2-135M-Instruct to questions people asked about encyclopaedia articles,
-of which 41% were right: of those that `holds` lets through (47%), 62% were right; where it does not, the sentence
+of which 41% were right: of those that `holds()` lets through (47%), 62% were right; where it does not, the sentence
 that bears on the question most holds the expected answer in 68%.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from infini_cli.answering import words
@@ -37,14 +37,17 @@ class Support:
     together: float
     foreign: tuple[str, ...]
 
-    @property
-    def holds(self) -> bool:
-        """Whether the sentence says something, and the evidence says it too, in a relevant place."""
+    def holds(self, together: float = TOGETHER_FROM) -> bool:
+        """Whether the sentence says something, and the evidence says it too, in a relevant place.
+
+        Args:
+            together: how much of it one sentence of the evidence must say.
+        """
         return (
             self.adds > 0
             and not self.foreign
             and self.share >= SHARE_FROM
-            and self.together >= TOGETHER_FROM
+            and self.together >= together
         )
 
 
@@ -73,10 +76,10 @@ class Witness:
         best = max((score for score, _ in scored), default=0.0)
         self._relevant = [own for score, own in scored if score >= RELEVANT_FROM * best]
 
-    def hear(self, sentence: str) -> Support:
-        """Hold one sentence against the evidence."""
+    def hear(self, sentence: str, said: Collection[str] = ()) -> Support:
+        """Hold one sentence against the evidence; the stems in `said` were heard before and add nothing."""
         (content,) = words.content_stems([sentence])
-        added = content - self._asked
+        added = content.difference(self._asked, said)
         together = max((len(added & held) for held in self._relevant), default=0)
         count = max(1, len(added))
         return Support(

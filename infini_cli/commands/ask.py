@@ -11,7 +11,6 @@ import typer
 from infini_cli.commands.options import (
     ANSWER,
     INPUT,
-    OUTPUT,
     Debug,
     Device,
     Dtype,
@@ -26,6 +25,15 @@ from infini_cli.commands.options import (
     Window,
     start,
 )
+from infini_cli.commands.writing_options import (
+    MaxTokens,
+    Output,
+    RepetitionPenalty,
+    Seed,
+    Stream,
+    Temperature,
+    TopP,
+)
 from infini_cli.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -34,40 +42,6 @@ if TYPE_CHECKING:
     from infini_cli.nn.generate import Sampling
 
 STDIN = "-"
-
-MaxTokens = Annotated[
-    int, typer.Option("--max-tokens", min=1, max=8192, help="Longest answer.", rich_help_panel=ANSWER)
-]
-Temperature = Annotated[
-    float,
-    typer.Option("--temperature", min=0.0, max=5.0, help="0 always takes the likeliest word.", rich_help_panel=ANSWER),
-]
-TopP = Annotated[
-    float, typer.Option("--top-p", min=0.01, max=1.0, help="Leave out unlikely words.", rich_help_panel=ANSWER)
-]
-RepetitionPenalty = Annotated[
-    float,
-    typer.Option(
-        "--repetition-penalty", min=0.1, max=10.0, help="Above 1: avoid words already there.", rich_help_panel=ANSWER
-    ),
-]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**63 - 1, help="For a temperature above 0.", rich_help_panel=ANSWER)
-]
-Stream = Annotated[
-    bool | None,
-    typer.Option(
-        "--stream/--no-stream",
-        help="Print the answer as it is written; with --json, one object per line.",
-        show_default="stream, except with --json",
-        rich_help_panel=OUTPUT,
-    ),
-]
-Output = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="FILE", help="Write the result to a file.", rich_help_panel=OUTPUT),
-]
-
 
 def ask(
     ctx: typer.Context,
@@ -133,7 +107,7 @@ def ask(
     """
     session = start(ctx)
     asked, documents = _questions(question, files or [], questions)
-    from infini_cli.commands.opening import open_for_questions
+    from infini_cli.commands.opening import open_for_questions, raise_for_unread
     from infini_cli.commands.results import results_to
 
     with results_to(output), open_for_questions(session, documents) as opened:
@@ -150,7 +124,9 @@ def ask(
         )
         answers = [show.answer(each) for each in asked]
         show.finish(answers)
-    _raise_for(opened, answers, fail_if_not_found)
+    raise_for_unread(opened)
+    if fail_if_not_found:
+        _raise_for_missing(answers)
 
 
 def _questions(question: str | None, files: Sequence[str], file: str | None) -> tuple[list[str], list[str]]:
@@ -258,23 +234,12 @@ class _Show:
             "memory": opened.name,
             "model": opened.engine.model_name,
             "usage": asdict(answer.usage),
-            "seconds": {
-                "load": round(opened.load_s, 3),
-                "read": round(opened.read_s, 3),
-                "first_token": None if answer.first_token_s is None else round(answer.first_token_s, 3),
-                "total": round(opened.load_s + opened.read_s + answer.total_s, 3),
-            },
+            "seconds": opened.seconds(answer.first_token_s, answer.total_s),
         }
 
 
-def _raise_for(opened: "Opened", answers: "Sequence[Answer]", fail_if_not_found: bool) -> None:
-    """The exit code of an answer that was not found, or that stands on a part of a document only."""
-    if fail_if_not_found and not all(answer.found for answer in answers):
-        missing = sum(not answer.found for answer in answers)
+def _raise_for_missing(answers: "Sequence[Answer]") -> None:
+    missing = sum(not answer.found for answer in answers)
+    if missing:
         what = "the question" if len(answers) == 1 else f"{missing} of {len(answers)} questions"
         raise NotFoundError(f"no answer to {what} was found", hint="ask in the words of the document")
-    if opened.report is not None:
-        from infini_cli.reading.coverage import partial_error
-
-        if (partial := partial_error(opened.report)) is not None:
-            raise partial

@@ -67,7 +67,7 @@ def list_(
 def show(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The memory; by default the one read last.")
+        str | None, typer.Argument(metavar="NAME", help="The memory; by default the one read last.")
     ] = None,
     memory: Memory = None,
     json: Json = False,
@@ -129,7 +129,7 @@ def rename(
 @app.command("rm")
 def rm(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The memories.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="The memories.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
     quiet: Quiet = False,

@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="List, show, pull and remove models
 STEPS = {"download": "Downloading", "verify": "Verifying", "unpack": "Unpacking", "convert": "Converting"}
 
 OptionalName = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="The model; by default the one in your settings.")
+    str | None, typer.Argument(metavar="NAME", help="The model; by default the one in your settings.")
 ]
 
 

@@ -41,6 +41,15 @@ class Opened:
     load_s: float
     read_s: float
 
+    def seconds(self, first_token_s: float | None, total_s: float) -> dict[str, float | None]:
+        """How long everything took, for `--json`; the two are counted from when the model was asked."""
+        return {
+            "load": round(self.load_s, 3),
+            "read": round(self.read_s, 3),
+            "first_token": None if first_token_s is None else round(first_token_s, 3),
+            "total": round(self.load_s + self.read_s + total_s, 3),
+        }
+
 
 @contextmanager
 def open_for_questions(session: Session, files: Sequence[str]) -> Iterator[Opened]:
@@ -118,6 +127,14 @@ def _load(session: Session, segment_length: int | None) -> tuple["ModelEngine", 
 
         engine = load_engine(session.settings, segment_length=segment_length)
     return engine, time.monotonic() - started
+
+
+def raise_for_unread(opened: Opened) -> None:
+    """Raise PartialReadError when a document read for the occasion was read only in part."""
+    from infini_cli.reading.coverage import partial_error
+
+    if opened.report is not None and (partial := partial_error(opened.report)) is not None:
+        raise partial
 
 
 def _tell_coverage(session: Session, report: "ReadingReport") -> None:

@@ -11,7 +11,7 @@ from infini_cli.commands.options import OUTPUT, Debug, Json, Memory, NoColor, Qu
 def save(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="The memory; by default the one read last.")
+        str | None, typer.Argument(metavar="NAME", help="The memory; by default the one read last.")
     ] = None,
     output: Annotated[
         Path | None,

@@ -1,0 +1,177 @@
+"""`infini summarize`: everything a memory or documents hold, in order and in short."""
+
+from dataclasses import asdict
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from infini_cli.commands.options import (
+    ANSWER,
+    Debug,
+    Device,
+    Dtype,
+    Json,
+    Memory,
+    Model,
+    NoColor,
+    Offline,
+    Quiet,
+    SegmentLength,
+    Session,
+    Window,
+    start,
+)
+from infini_cli.commands.writing_options import Output, RepetitionPenalty, Seed, Stream, Temperature, TopP
+
+if TYPE_CHECKING:
+    from infini_cli.answering.summary import Summary, SummaryPart
+    from infini_cli.commands.opening import Opened
+
+_LONGEST_TOKENS = 512  # of anything the model writes at once; each sentence has a limit of its own
+
+
+class Length(str, Enum):
+    """How much a summary says."""
+
+    short = "short"
+    medium = "medium"
+    long = "long"
+
+
+def summarize(
+    ctx: typer.Context,
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Documents to read first, for this summary only; - is standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    memory: Memory = None,
+    length: Annotated[
+        Length, typer.Option("--length", "-l", help="How much to say.", rich_help_panel=ANSWER)
+    ] = Length.medium,
+    focus: Annotated[
+        str | None,
+        typer.Option("--focus", metavar="TEXT", help="Tell only of this.", rich_help_panel=ANSWER),
+    ] = None,
+    temperature: Temperature = 0.0,
+    top_p: TopP = 1.0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    seed: Seed = 0,
+    stream: Stream = None,
+    output: Output = None,
+    model: Model = None,
+    device: Device = None,
+    dtype: Dtype = None,
+    segment_length: SegmentLength = None,
+    window: Window = None,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+    debug: Debug = False,
+) -> None:
+    """Summarize all of the memory read last, part after part from beginning to end, then the whole.
+
+    With files, or text from a pipe, these are read first and forgotten afterwards.
+    """
+    session = start(ctx)
+    from infini_cli.commands.opening import open_for_questions, raise_for_unread
+    from infini_cli.commands.results import results_to
+
+    streams = not session.reporter.json if stream is None else stream
+    with results_to(output), open_for_questions(session, files or []) as opened:
+        from infini_cli.answering.summary import summarize as tell
+        from infini_cli.answering.writing import ModelWriter
+        from infini_cli.nn.generate import Sampling
+
+        sampling = Sampling(_LONGEST_TOKENS, temperature, top_p, repetition_penalty, seed)
+        writer = ModelWriter(opened.engine, opened.memory.state, sampling, session.settings.window)
+        show = _Show(session, opened, streams)
+        with session.reporter.progress("Summarizing", total=1.0) as progress:
+            summary = tell(
+                opened.memory,
+                writer,
+                length=length.value,
+                focus=focus,
+                on_progress=lambda number, total: progress.update(
+                    (number - 1) / total, detail=f"part {number} of {total}"
+                ),
+                on_part=show.part,
+            )
+        show.whole(summary, length.value, focus)
+    raise_for_unread(opened)
+
+
+class _Show:
+    """Prints a summary, as it grows or at its end."""
+
+    def __init__(self, session: Session, opened: "Opened", stream: bool) -> None:
+        self._reporter = session.reporter
+        self._opened = opened
+        self._stream = stream
+        self._several = len(opened.memory.record.documents) > 1
+
+    def part(self, part: "SummaryPart") -> None:
+        """Print a part that is done, unless all is to be printed at the end."""
+        if not self._stream:
+            return
+        if self._reporter.json:
+            self._reporter.emit_json_line({"section": self._describe_part(part)})
+        else:
+            self._reporter.emit_markdown(self._in_words(part))
+
+    def whole(self, summary: "Summary", length: str, focus: str | None) -> None:
+        """Print what remains to be printed."""
+        reporter = self._reporter
+        if reporter.json:
+            emit = reporter.emit_json_line if self._stream else reporter.emit_json
+            emit(self._describe(summary, length))
+            return
+        if not summary.parts:
+            reporter.emit(_nothing_told(focus))
+            return
+        if not self._stream:
+            for part in summary.parts:
+                reporter.emit_markdown(self._in_words(part))
+        if len(summary.parts) > 1:
+            reporter.emit_markdown(f"## In short\n\n{summary.text}")
+
+    def _in_words(self, part: "SummaryPart") -> str:
+        """A part as Markdown."""
+        document = f"{part.document}: " if self._several else ""
+        return f"## {document}{part.title} ({_pages(part)})\n\n{part.text}\n"
+
+    def _describe(self, summary: "Summary", length: str) -> dict[str, Any]:
+        """The result for `--json`."""
+        opened = self._opened
+        return {
+            "summary": summary.text,
+            "length": length,
+            "sections": [self._describe_part(part) for part in summary.parts],
+            "citations": [asdict(citation) for part in summary.parts for citation in part.citations],
+            "coverage": [document.coverage() for document in opened.memory.record.documents],
+            "memory": opened.name,
+            "model": opened.engine.model_name,
+            "usage": asdict(summary.usage),
+            "seconds": opened.seconds(summary.first_token_s, summary.total_s),
+        }
+
+    def _describe_part(self, part: "SummaryPart") -> dict[str, Any]:
+        title = f"{part.document}: {part.title}" if self._several else part.title
+        return {"title": title, "pages": [part.first_page, part.last_page], "text": part.text}
+
+
+def _pages(part: "SummaryPart") -> str:
+    """The pages of a part as they are printed."""
+    first, last = part.first_label or str(part.first_page), part.last_label or str(part.last_page)
+    return f"p. {first}" if first == last else f"pp. {first}–{last}"
+
+
+def _nothing_told(focus: str | None) -> str:
+    if focus is None:
+        return "The document holds no sentences to summarize."
+    return f"The document does not seem to speak of {focus!r}."
