@@ -8,7 +8,8 @@ warnings travel inside the object.
 
 import json as json_module
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from infini_cli.errors import InfiniError, UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from infini_cli.progress import Progress
+    from infini_cli.progress import Progress, TerminalProgress
 
 SCHEMA_VERSION = 1
 
@@ -43,6 +44,7 @@ class Reporter:
         self.quiet = quiet
         self.warnings: list[str] = []
         self.object_emitted = False
+        self.live: TerminalProgress | None = None  # the bar on the terminal, which must make way for results
 
     @property
     def to_terminal(self) -> bool:
@@ -66,8 +68,11 @@ class Reporter:
 
     def emit(self, text: str, *, end: str = "\n") -> None:
         """Write a piece of the result to standard output, as it is unless to a terminal, and flush it."""
-        sys.stdout.write((text.translate(_CONTROLS) if self.to_terminal else text) + end)
-        sys.stdout.flush()
+        written = (text.translate(_CONTROLS) if self.to_terminal else text) + end
+        # within a line the bar would overwrite its beginning
+        with self._bar_away(back=written.endswith("\n")):
+            sys.stdout.write(written)
+            sys.stdout.flush()
 
     def emit_json(self, result: Mapping[str, Any]) -> None:
         """Write the one JSON object of this command, with its schema version and the warnings so far."""
@@ -88,7 +93,8 @@ class Reporter:
             return
         from rich.markdown import Markdown
 
-        self.out.print(Markdown(text.translate(_CONTROLS)))
+        with self._bar_away():
+            self.out.print(Markdown(text.translate(_CONTROLS)))
 
     def emit_table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
@@ -113,7 +119,8 @@ class Reporter:
             table.add_column(column, justify="right" if column in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(cell.translate(_CONTROLS)) for cell in row))
-        self.out.print(table)
+        with self._bar_away():
+            self.out.print(table)
 
     def emit_fields(self, fields: Iterable[tuple[str, str]]) -> None:
         """Write names and values: aligned in two columns on a terminal, elsewhere `name<tab>value` lines."""
@@ -167,6 +174,15 @@ class Reporter:
         if error.hint:
             self.err.print("hint:", style="bold", end=" ")
             self.err.print(error.hint.translate(_CONTROLS))
+
+    @contextmanager
+    def _bar_away(self, *, back: bool = True) -> Iterator[None]:
+        """Erase the live bar while something is written to standard output, and draw it again if `back`."""
+        if self.live is not None:
+            self.live.hide()
+        yield
+        if self.live is not None and back:
+            self.live.show()
 
     def _emit_error_object(self, error: InfiniError) -> bool:
         """Print an error as JSON; False when standard output cannot take it, as on a full disk."""

@@ -98,14 +98,25 @@ class TerminalProgress(Progress):
             transient=True,
         )
         self._task = self._bars.add_task(label, total=total, detail="")
+        self._reporter = reporter
 
     def __enter__(self) -> "Progress":
-        self._bars.start()
+        self._reporter.live = self
+        self.show()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._reporter.live = None
+        self.hide()
+
+    def show(self) -> None:
+        """Draw the bar, on a line of its own."""
+        self._bars.start()
+
+    def hide(self) -> None:
+        """Erase the bar until it is shown again."""
         self._bars.stop()
 
     def update(

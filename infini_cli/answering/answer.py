@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from infini_cli.answering.citations import Citation, make_citation, weigh_answer
+from infini_cli.answering.citations import Citation, Cited, make_citation, weigh_answer
 from infini_cli.answering.evidence import Evidence, find_evidence
 from infini_cli.answering.excerpts import excerpts, most_telling
 from infini_cli.answering.held import held_sentences
@@ -52,7 +52,12 @@ class Answer:
 
 
 def answer(
-    question: str, memory: OpenMemory, writer: Writer, *, citations: int = CITATIONS, on_text: OnText = lambda text: None
+    question: str,
+    memory: OpenMemory,
+    writer: Writer,
+    *,
+    citations: int = CITATIONS,
+    on_text: OnText = lambda text: None,
 ) -> Answer:
     """Answer from the passages that bear on a question, with the memory behind them.
 
@@ -130,15 +135,15 @@ def _write(question: str, evidence: Evidence, writer: Writer, on_text: OnText) -
 def _cite(memory: OpenMemory, evidence: Evidence, answer: str, limit: int) -> tuple[Citation, ...]:
     """The best passages, no page twice, the one that says most of question and answer first."""
     weights = weigh_answer(memory, answer, evidence.weights)
-    pages: dict[tuple[str, int], Citation] = {}
+    pages: dict[tuple[int, int], Cited] = {}
     for finding in evidence.findings:
         cited = make_citation(memory, finding.passage, evidence.question, evidence.weights, weights)
-        place = (cited.document, cited.page)
+        place = (finding.passage.document_id, finding.passage.page)
         if place not in pages and len(pages) == limit:
             continue
-        if place not in pages or cited.score > pages[place].score:
+        if place not in pages or cited.strength > pages[place].strength:
             pages[place] = cited
-    return tuple(sorted(pages.values(), key=lambda citation: -citation.score))
+    return tuple(cited.citation for cited in sorted(pages.values(), key=lambda cited: -cited.strength))
 
 
 def _since(started: float, moment: float | None) -> float | None:

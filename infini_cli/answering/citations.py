@@ -22,7 +22,7 @@ class Citation:
         section: the title of the innermost section, or None.
         line: of the quote's beginning, from 1; None for documents that have pages.
         quote: a verbatim piece of that page's text.
-        score: how much of the question and the answer the quote speaks of, 0 to 1.
+        score: how much of the question and the answer, by the rarity of their words, the quote speaks of, 0 to 1.
     """
 
     document: str
@@ -34,13 +34,21 @@ class Citation:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """A citation, and how strongly it bears out what was said, for comparison with others."""
+
+    citation: Citation
+    strength: float
+
+
 def make_citation(
     memory: OpenMemory,
     passage: Passage,
     question: Question | None,
     weights: Mapping[str, float],
     answer: Mapping[str, float],
-) -> Citation:
+) -> Cited:
     """Cite the sentence of a passage that says most of a question and its answer.
 
     Args:
@@ -51,23 +59,30 @@ def make_citation(
         answer: of the answer's stems beyond the question's, likewise.
     """
     quote = best_quote(score_sentences(passage.text, question, weights, answer, section=passage.section))
-    total = sum(weights.values()) + sum(answer.values())
-    return Citation(
+    text = passage.text[quote.start : quote.end]
+    spoken = {**answer, **weights}
+    held = set(words.stem(words.mend(text)))
+    total = sum(spoken.values())
+    share = sum(weight for stem, weight in spoken.items() if stem in held) / total if total > 0 else 0.0
+    citation = Citation(
         document=memory.document_path(passage.document_id),
         page=passage.page,
         page_label=passage.page_label,
         section=passage.section,
         line=None if passage.line is None else passage.line + passage.text.count("\n", 0, quote.start),
-        quote=passage.text[quote.start : quote.end],
-        score=round(min(1.0, quote.score / total), 3) if total > 0 else 0.0,
+        quote=text,
+        score=round(share, 3),
     )
+    return Cited(citation, quote.score)
 
 
 def weigh_answer(memory: OpenMemory, text: str, asked: Mapping[str, float]) -> dict[str, float]:
     """The stems of an answer's content words that the question has not, each with its rarity in the memory."""
     store = memory.passages
     total = store.count()
-    kept = list(dict.fromkeys(word.lower() for word in words.tokens(words.mend(text)) if words.is_content(word)))
+    kept = list(
+        dict.fromkeys(word.lower() for word in words.tokens(words.mend(text)) if words.is_content(word))
+    )
     stems = words.stem_all(kept)
     return {
         own[0]: rarity(store.term_document_frequency(word), total)

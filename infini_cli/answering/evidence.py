@@ -1,4 +1,4 @@
-"""The passages of a memory that bear on a question: found by the index, scored anew, without tables of contents and doubles."""
+"""The passages of a memory that bear on a question: found by the index, scored anew, without doubles."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ CANDIDATES = 60  # passages taken from the index before they are scored anew
 # Of 288 questions people asked about 24 encyclopaedia articles, this refuses 1 in 100 where the article is in the
 # document and 2 in 3 where it is not; what is let through is still held against the evidence after the answer.
 BEARS_FROM = 0.4
-_COMMON = 0.5  # a word in more than this share of the passages finds nothing by itself
+_COMMON = 0.5  # a word in more than this share of the passages is not searched for beside rarer ones
 _DOUBLE = 0.8  # share of common words from which two passages say the same
 _SPLITTABLE = 7  # letters from which a word that is nowhere may have been cut by a line end
 _OPENING = 500  # passages looked at for what a document is about
@@ -45,7 +45,9 @@ class Evidence:
         return bool(self.findings) and self.bearing >= BEARS_FROM
 
 
-def find_evidence(store: PassageStore, text: str, *, limit: int, first: int = 1, last: int | None = None) -> Evidence:
+def find_evidence(
+    store: PassageStore, text: str, *, limit: int, first: int = 1, last: int | None = None
+) -> Evidence:
     """The best passages for a question.
 
     Args:
@@ -64,7 +66,10 @@ def find_evidence(store: PassageStore, text: str, *, limit: int, first: int = 1,
     candidates = [passage for passage, _ in store.search(match, CANDIDATES, first=first, last=last)]
     scored = score_passages(question, weights, [p.text for p in candidates], [p.section for p in candidates])
     findings = sorted(
-        (Finding(passage, score.score, score.coverage) for passage, score in zip(candidates, scored, strict=True)),
+        (
+            Finding(passage, score.score, score.coverage)
+            for passage, score in zip(candidates, scored, strict=True)
+        ),
         key=lambda finding: (-finding.score, finding.passage.id),
     )
     return Evidence(
@@ -77,9 +82,17 @@ def find_evidence(store: PassageStore, text: str, *, limit: int, first: int = 1,
 
 def _expression(question: Question, frequencies: Sequence[int], total: int) -> str:
     """The search for candidates: rare words, firm pairs, and words that a line end may have cut in two."""
-    rare = [term for term, frequency in zip(question.terms, frequencies, strict=True) if frequency <= _COMMON * total]
+    rare = [
+        term
+        for term, frequency in zip(question.terms, frequencies, strict=True)
+        if 0 < frequency <= _COMMON * total
+    ]
     clauses = [f'"{term.text}"' for term in rare or question.terms]
-    clauses += [f'"{question.terms[a].text} {question.terms[b].text}"' for a, b, strength in question.links if strength > 1]
+    clauses += [
+        f'"{question.terms[a].text} {question.terms[b].text}"'
+        for a, b, strength in question.links
+        if strength > 1
+    ]
     for term, frequency in zip(question.terms, frequencies, strict=True):
         if frequency == 0 and len(term.text) >= _SPLITTABLE:
             clauses += [f'"{term.text[:i]} {term.text[i:]}"' for i in range(2, len(term.text) - 2)]

@@ -1,12 +1,14 @@
 """A memory cut into parts to be summarized one by one: by the outline where there is one, else into equal stretches."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from infini_cli.answering.listings import listing_share
-from infini_cli.reading.passages import Passage, PassageStore
+from infini_cli.reading.passages import PassageStore
 
 _FEWEST = 3  # parts from which an outline's level is fine enough
+_FINER = 1.5  # sections to a part; what is too fine is joined, what is too coarse stays so
 _SMALL = 0.25  # of the average part: smaller ones join a neighbour
 _LARGE = 2.5  # of the average part: larger ones are cut
 _LEAST_TOKENS = 400  # of a part of a text without an outline
@@ -53,27 +55,28 @@ def cut_into_parts(store: PassageStore, limit: int) -> list[Part]:
 
 
 def _cut_document(store: PassageStore, document: int, first: int, last: int, limit: int) -> list[Part]:
-    parts = _by_outline(store, document, first, last)
+    parts = _by_outline(store, document, first, last, limit)
     parts = [part for part in parts if not _is_listing(store, part)]
     if len(parts) < 2:
         tokens = store.token_total(first, last)
         stretches = store.equal_stretches(max(1, min(limit, tokens // _LEAST_TOKENS)), first=first, last=last)
         return [Part(document, (), a, b, store.token_total(a, b)) for a, b in stretches]
-    average = sum(part.tokens for part in parts) / limit
+    average = sum(part.tokens for part in parts) / min(limit, len(parts))
     return _cut_large(store, _join_small(parts, average, limit), average, limit)
 
 
-def _by_outline(store: PassageStore, document: int, first: int, last: int) -> list[Part]:
-    """The sections of the highest level that has enough of them, and what stands before the first."""
+def _by_outline(store: PassageStore, document: int, first: int, last: int, limit: int) -> list[Part]:
+    """The sections of the level that has about as many as there may be parts, and what stands before the first."""
     sections = store.sections(document_id=document)
-    starts: dict[int, str] = {}
+    levels: list[dict[int, str]] = []
     for level in sorted({section.level for section in sections}):
-        starts = {}
+        starts: dict[int, str] = {}
         for section in sections:
             if section.level <= level:
                 starts.setdefault(section.first_passage, section.title)
-        if len(starts) >= _FEWEST:
-            break
+        levels.append(starts)
+    fine = [starts for starts in levels if len(starts) >= _FEWEST] or levels[-1:]
+    starts = min(fine, key=lambda each: abs(math.log(len(each) / (_FINER * limit))), default={})
     edges = sorted({first, *starts})
     parts = []
     for start, after in zip(edges, [*edges[1:], last + 1], strict=True):
@@ -96,7 +99,9 @@ def _join_small(parts: Sequence[Part], average: float, limit: int) -> list[Part]
             beside = [i for i in (smallest - 1, smallest) if 0 <= i < len(joined) - 1]
             place = min(beside, key=lambda i: joined[i].tokens + joined[i + 1].tokens)
         one, other = joined[place], joined[place + 1]
-        both = replace(one, titles=one.titles + other.titles, last=other.last, tokens=one.tokens + other.tokens)
+        both = replace(
+            one, titles=one.titles + other.titles, last=other.last, tokens=one.tokens + other.tokens
+        )
         joined[place : place + 2] = [both]
     return joined
 
@@ -126,9 +131,3 @@ def _is_listing(store: PassageStore, part: Part) -> bool:
         for passage in store.passages_between(part.first, part.last)
     )
     return listed > _LISTING_FROM * part.tokens
-
-
-def pages_of(store: PassageStore, part: Part) -> tuple[Passage, Passage]:
-    """The passages in which a part begins and ends, for their pages."""
-    first, last = store.get([part.first, part.last])
-    return first, last

@@ -1,9 +1,9 @@
 """Every text the model is asked with, in one place, since training shows the model the same ones.
 
 Measured with the untuned SmolLM2-135M-Instruct on 96 questions people asked about encyclopaedia articles (share of
-answers that hold the expected one; one standard error is 5 points): a worked example before the question 42, without
-it 35; one passage 39, three 36, the best one whole after single sentences of two others 42; the best passage last 36,
-in document order 30. A second example that refuses halves the right answers and brings no refusals.
+answers that hold the expected one; one standard error is 5 points): the best passage whole, after single sentences of
+two others, 42; without the worked example and the instruction 21. One passage 39; three 36 with the best one last, 30
+in document order. A second example, one that refuses, halves the right answers and brings no refusals.
 For summaries the model is given one passage at a time: of 16 passages of a manual it told 10 in a sentence that the
 passage bears out, after an example; 5 to 7 without one; of several passages at once hardly any.
 """
@@ -15,19 +15,24 @@ Messages = list[dict[str, str]]
 
 REFUSAL = "The document does not say."
 _REFUSES = re.compile(
-    r"\b(?:text|document|passage|book|context|article)s? (?:does|do)(?: not|n't) (?:say|mention|state|specify|provide|contain)\b"
-    r"|\bnot (?:mentioned|stated|specified|given) in the (?:text|document|passage|book|context|article)s?\b",
+    r"\b{0} (?:does|do)(?: not|n't) (?:say|mention|state|specify|provide|contain)\b"
+    r"|\bnot (?:mentioned|stated|specified|given) in the {0}\b".format(
+        "(?:text|document|passage|book|context|article)s?"
+    ),
     re.I,
 )
 MARKS = ("Question:", "Text:")  # by which the model, once it has answered, goes on to ask itself
 
 _INSTRUCTION = "Answer the question from the text."
 _EXAMPLE_TEXT = (
-    "The old mill at Dunmore burned down in the spring of 1887. Two years later Alice Carr had it rebuilt in brick."
+    "The old mill at Dunmore burned down in the spring of 1887."
+    " Two years later Alice Carr had it rebuilt in brick."
 )
 _EXAMPLE_QUESTION = "Who rebuilt the mill?"
 _EXAMPLE_ANSWER = "Alice Carr had the mill rebuilt in brick."
-_LONGER_EXAMPLE_TEXT = f"{_EXAMPLE_TEXT} The new mill ground corn for the whole valley until the railway came."
+_LONGER_EXAMPLE_TEXT = (
+    f"{_EXAMPLE_TEXT} The new mill ground corn for the whole valley until the railway came."
+)
 _EXAMPLE_SUMMARY = (
     "The mill at Dunmore, which burned down in 1887, was rebuilt in brick by Alice Carr and served the valley until"
     " the railway came."

@@ -9,8 +9,10 @@ from infini_cli.reading.splitter import sentence_spans
 MAX_CHARACTERS = 300  # of a piece
 _SHORT_LINE = 0.6  # of the longest line: a line so short did not reach the margin, so its end was meant
 _OPENS = re.compile(r"\s*(?:[\"'“‘(\[$#>*•–-]\s?)?(?:[A-ZÀ-ÖØ-ÞΑ-ΩА-Я0-9]|[-*•–]\s)")
-_SENTENCE = re.compile(r"[\"'“‘(]?[A-ZÀ-ÖØ-ÞΑ-ΩА-Я].*[.!?][\"'”’)]*", re.S)
+_SENTENCE = re.compile(r"[\"'“‘„«(「]?(?![a-z])[^\W\d_].*[.!?…。！？][\"'”’»)」]*", re.S)
 _LEAST_SENTENCE, _MOST_SENTENCE = 40, 400  # characters of a sentence that can stand alone
+_LEAST_SPACELESS = 12  # the same in scripts that put no spaces between words
+_NUMBERING = re.compile(r"\(?(?:[A-Z]\.)?[\d.]{1,9}[.)]|\(?[A-Za-z][.)]")
 _CODE_SIGNS = re.compile(r"[/\\=_%*#{}<>|$@^~`\[\]+&:]")
 _CODE_FROM = 0.06  # share of signs of code from which a sentence is none
 
@@ -25,7 +27,7 @@ def pieces_of(text: str, section: str | None = None) -> list[tuple[int, int]]:
     longest = max((len(line) for line in text.splitlines()), default=0)
     return [
         part
-        for start, end in sentence_spans(text[begin:])
+        for start, end in _numbers_joined(text[begin:])
         for line in _lines_apart(text, begin + start, begin + end, longest)
         for part in _short_enough(text, *line)
     ]
@@ -47,8 +49,9 @@ def one_line(text: str) -> str:
 
 def is_sentence(text: str) -> bool:
     """Whether a piece is a sentence that can stand alone, rather than a heading, a fragment or code."""
+    least = _LEAST_SENTENCE if " " in text else _LEAST_SPACELESS
     return (
-        _LEAST_SENTENCE <= len(text) <= _MOST_SENTENCE
+        least <= len(text) <= _MOST_SENTENCE
         and code_share(text) < _CODE_FROM
         and bool(_SENTENCE.fullmatch(text))
     )
@@ -57,6 +60,16 @@ def is_sentence(text: str) -> bool:
 def code_share(text: str) -> float:
     """How many of the characters are signs that stand in code, addresses and tables."""
     return len(_CODE_SIGNS.findall(text)) / max(1, len(text))
+
+
+def _numbers_joined(text: str) -> list[tuple[int, int]]:
+    """The sentences of a text, with numbers such as "11.4." put before what they number."""
+    spans: list[tuple[int, int]] = []
+    for start, end in sentence_spans(text):
+        if spans and _NUMBERING.fullmatch(text, *spans[-1]):
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return spans
 
 
 def _lines_apart(text: str, start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:

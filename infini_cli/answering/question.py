@@ -1,4 +1,4 @@
-"""A question taken apart: the words that say where its answer stands, how they belong together, what kind of answer it wants."""
+"""A question taken apart: the words that say where its answer stands, and what kind of answer it wants."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from infini_cli.answering import words
 
 _ASKING_WEIGHT = 0.25
+_MOST_WORDS = 100  # of a question that are searched for; a page pasted in as a question has more
 _QUOTED = re.compile(r"\"([^\"]{2,})\"|“([^”]{2,})”|«([^»]{2,})»|`([^`]{2,})`")
-_NUMBER_ASKED = re.compile(r"\b(how (many|much|long|old|far|often|big|large|fast|high)|what (number|size|percentage))\b", re.I)
+_NUMBER_ASKED = re.compile(
+    r"\b(how (many|much|long|old|far|often|big|large|fast|high)|what (number|size|percentage))\b", re.I
+)
 _TIME_ASKED = re.compile(r"\b(when|(what|which) (year|date|day|time|century))\b", re.I)
 _DEFINITION_ASKED = re.compile(
-    r"^\W*(?:what|who)(?:'s| is| are| was| were)\b|^\W*what does .{1,60} (?:mean|stand for)\b|^\W*define\b", re.I
+    r"^\W*(?:what|who)(?:'s| is| are| was| were)\b|^\W*what does .{1,60} (?:mean|stand for)\b|^\W*define\b",
+    re.I,
 )
 _PERSON_ASKED = re.compile(r"\b(who|whom|whose)\b", re.I)
 
@@ -63,7 +67,10 @@ class _Word:
 
 def parse_question(text: str) -> Question:
     """Find the distinct content words of a question, in order, and which of them belong together."""
-    kept = [word for word in _words(text) if word.quotation or words.is_content(word.text) or _is_sign(text, word)]
+    kept = [
+        word for word in _words(text) if word.quotation or words.is_content(word.text) or _is_sign(text, word)
+    ]
+    kept = kept[:_MOST_WORDS]
     about = [word for word in kept if not word.asks]
     stems = words.stem(" ".join(word.text for word in kept))
     if len(stems) != len(kept):  # a script that the stemmer cuts differently: each word stands for itself
@@ -92,7 +99,12 @@ def parse_question(text: str) -> Question:
 def _words(text: str) -> list[_Word]:
     quotations = [match.span() for match in _QUOTED.finditer(text)]
     return [
-        _Word(text[start:end], start, end, sum(n for n, (a, b) in enumerate(quotations, start=1) if a <= start < b))
+        _Word(
+            text[start:end],
+            start,
+            end,
+            sum(n for n, (a, b) in enumerate(quotations, start=1) if a <= start < b),
+        )
         for start, end in words.token_spans(text)
     ]
 

@@ -1,5 +1,6 @@
 """The sentences of a passage that say best what was asked or answered, as verbatim slices of it."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ _CODE_PENALTY = 4.0
 _LEAST_PROSE = 0.6  # code and listings may be just what was asked for
 _SHORT = 40  # characters; a sentence shorter than this is quoted with the one after it
 _LINK_WEIGHT = 0.3
-_ASKED_KIND = 0.35  # share of the weight of a typical term that a number, date or name adds where one was asked for
+_ASKED_KIND = (
+    0.35  # share of the weight of a typical term that a number, date or name adds where one was asked for
+)
 
 _DEFINED = 0.5  # the same for "X is …" where it was asked what X is
 _DEFINING = frozenset({"is", "ar", "wa", "were", "mean", "stand", "refer", "denot", "call"})  # stems
@@ -66,7 +69,11 @@ def score_sentences(
 
 
 def _score(
-    sentence: str, found: Sequence[str], question: Question | None, weights: Mapping[str, float], answer: Mapping[str, float]
+    sentence: str,
+    found: Sequence[str],
+    question: Question | None,
+    weights: Mapping[str, float],
+    answer: Mapping[str, float],
 ) -> float:
     present = set(found)
     score = sum(weight for stem, weight in weights.items() if stem in present)
@@ -89,7 +96,7 @@ def _defines(found: Sequence[str], question: Question) -> bool:
 
 
 def _together(found: Sequence[str], question: Question, weights: Mapping[str, float]) -> float:
-    side_by_side = set(zip(found, found[1:], strict=False))
+    side_by_side = set(itertools.pairwise(found))
     linked = [(question.terms[a].stem, question.terms[b].stem, strength) for a, b, strength in question.links]
     return sum(
         _LINK_WEIGHT * strength * (weights.get(first, 0.0) + weights.get(second, 0.0)) / 2
@@ -104,7 +111,9 @@ def _of_the_kind_asked(
     typical = sum(weights.values()) / max(1, len(weights))
     defined = _DEFINED * typical if question.wants_definition and _defines(found, question) else 0.0
     kinds = ((question.wants_number, _NUMBER), (question.wants_time, _DATE), (question.wants_person, _NAME))
-    return defined + sum(_ASKED_KIND * typical for wanted, pattern in kinds if wanted and pattern.search(sentence))
+    return defined + sum(
+        _ASKED_KIND * typical for wanted, pattern in kinds if wanted and pattern.search(sentence)
+    )
 
 
 def best_quote(sentences: Sequence[Sentence], *, limit: int = MAX_CHARACTERS) -> Sentence:

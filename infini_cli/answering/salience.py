@@ -16,10 +16,16 @@ _OPENING_BONUS = 2.5  # for the first prose of a chapter, which often says what 
 _DAMPING = 0.5  # exponent of the length: between the most words (0) and the densest (1)
 _LEAST_TOKENS = 30  # of a passage worth telling
 _LONG = 220  # characters of a sentence that is tiring to read
+_FORMULA = 0.3  # worth of a sentence that stands in several passages
 _ALIKE = 0.5  # share of common words from which two sentences say the same
 _MOSTLY = 0.6  # share of whole sentences from which a passage is prose
 # words by which a sentence leans on the one before it
-_LEANS = re.compile(r"(?:It|They|He|She|This|These|That|Those|Such|But|And|Or|So|However|Thus|Therefore|Here)\b")
+_LEANS = re.compile(
+    r"(?:It|They|He|She|We|I|You|This|These|That|Those|Such|But|And|Or|So|However|Thus|Therefore|Here|Then|Also|Again"
+    r"|Moreover|Note|Otherwise|In (?:other words|this|that|addition)|For (?:example|instance|this)|To do (?:this|so)"
+    r"|As (?:mentioned|described|explained|noted|we)|If (?:it|they|this|so|not)|Since this|After this"
+    r"|The (?:former|latter|above|following|same|other|answer))\b"
+)
 
 
 def count_passages(store: PassageStore) -> Counter[str]:
@@ -73,11 +79,18 @@ class Topic:
             place += size
         return chosen
 
-    def best_sentence(self, passage: Passage) -> str:
-        """The most telling sentence of a passage, verbatim."""
+    def best_sentences(self, passage: Passage) -> list[str]:
+        """The sentences of a passage, the most telling one first, verbatim."""
         scored = score_sentences(passage.text, None, self.weights, section=passage.section)
-        best = max(scored, key=lambda each: _telling(passage.text, each))
-        return passage.text[best.start : best.end]
+        told = [(self._telling(passage.text, each), passage.text[each.start : each.end]) for each in scored]
+        return [sentence for _, sentence in sorted(told, key=lambda each: -each[0])]
+
+    def _telling(self, text: str, sentence: Sentence) -> float:
+        """How much a sentence tells for its length; what stands in several passages is a formula and tells little."""
+        written = text[sentence.start : sentence.end]
+        repeated = sum(written in passage.text for passage in self.passages) > 1
+        density = sentence.score / max(1, len(written)) ** _DAMPING
+        return density * _standing(written) * (_FORMULA if repeated else 1.0)
 
     def _score(self, number: int) -> float:
         passage, stems = self.passages[number], self._stems[number]
@@ -95,11 +108,13 @@ def most_central(sentences: Sequence[str], count: int) -> list[str]:
     """The sentences, in order, that share most with the others and little with each other."""
     stems = words.content_stems(sentences)
     shared = Counter(stem for own in stems for stem in own)
-    weight = {stem: math.log(number) for stem, number in shared.items()}
+    weight = {stem: math.log(1 + number) for stem, number in shared.items()}
     scores = [
         sum(weight[stem] for stem in own) / max(1, len(own)) ** _DAMPING * _standing(sentence)
         for own, sentence in zip(stems, sentences, strict=True)
     ]
+    for number, own in enumerate(stems):
+        scores[number] /= sum(_overlap(own, other) for other in stems) or 1
     chosen: list[int] = []
     for number in sorted(range(len(sentences)), key=lambda i: -scores[i]):
         if not any(_overlap(stems[number], stems[i]) for i in chosen):
@@ -125,13 +140,12 @@ def _prose_share(passage: Passage) -> float:
     return whole / max(1, len(passage.text))
 
 
-def _telling(text: str, sentence: Sentence) -> float:
-    """How much a sentence tells for its length, and whether it can stand alone."""
-    written = text[sentence.start : sentence.end]
-    return sentence.score / max(1, len(written)) ** _DAMPING * _standing(written)
+def leans(sentence: str) -> bool:
+    """Whether a sentence begins with words that lean on one before it."""
+    return bool(_LEANS.match(sentence))
 
 
 def _standing(sentence: str) -> float:
     """How well a sentence can stand alone and be read at once."""
     whole = 1.0 if is_sentence(sentence) else 0.2
-    return whole * (0.6 if _LEANS.match(sentence) else 1.0) * (0.7 if len(sentence) > _LONG else 1.0)
+    return whole * (0.6 if leans(sentence) else 1.0) * (0.7 if len(sentence) > _LONG else 1.0)

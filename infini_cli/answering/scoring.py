@@ -72,7 +72,12 @@ def score_passages(
 
 
 def _score(
-    question: Question, weights: Sequence[float], body: Sequence[str], title: Sequence[str], average_length: float, listing: float
+    question: Question,
+    weights: Sequence[float],
+    body: Sequence[str],
+    title: Sequence[str],
+    average_length: float,
+    listing: float,
 ) -> Scored:
     counts, in_title = Counter(body), set(title)
     places: dict[str, list[int]] = {}

@@ -1,11 +1,13 @@
 """A summary of everything a memory holds: part after part in document order, then a short whole made from the parts."""
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal
 
+from infini_cli.answering import words
 from infini_cli.answering.citations import Citation, make_citation, weigh_answer
 from infini_cli.answering.evidence import find_evidence
 from infini_cli.answering.excerpts import without_heading
@@ -13,7 +15,7 @@ from infini_cli.answering.held import held_sentences
 from infini_cli.answering.parts import Part, cut_into_parts
 from infini_cli.answering.prompts import is_refusal, summary_messages
 from infini_cli.answering.prose import is_sentence, one_line
-from infini_cli.answering.salience import Topic, alike, count_passages, most_central
+from infini_cli.answering.salience import Topic, alike, count_passages, leans, most_central
 from infini_cli.answering.support import Witness
 from infini_cli.answering.writing import Usage, Writer
 from infini_cli.reading.memory import OpenMemory
@@ -32,12 +34,13 @@ class Length:
 
 
 LENGTHS: dict[LengthName, Length] = {
-    "short": Length(parts=6, sentences=1, whole=2),
+    "short": Length(parts=5, sentences=2, whole=2),
     "medium": Length(parts=12, sentences=2, whole=3),
     "long": Length(parts=24, sentences=3, whole=4),
 }
-_SPARE = 3  # sentences of the parts that the whole is made from, beyond those it may have
+_MOST_TOLD = 4  # sentences of the parts from which one of the whole is made
 _TOGETHER = 0.7  # of a sentence of the model, what one sentence of the text must say
+_WHOLE_TOGETHER = 0.9  # the same for the whole, whose sentences come from different places
 _SENTENCE_TOKENS = 90  # after which a sentence is given up
 
 
@@ -46,20 +49,17 @@ class SummaryPart:
     """What a stretch of a document says.
 
     Attributes:
-        title: of its sections; its pages where there is no outline.
+        title: of its sections, or None where there is no outline.
         document: as the user gave it.
-        first_page, last_page: places in the file, from 1.
-        first_label, last_label: the printed page numbers, or None.
+        first, last: the passages in which it begins and ends, for its place.
         sentences: the summary.
         citations: one for each sentence.
     """
 
-    title: str
+    title: str | None
     document: str
-    first_page: int
-    last_page: int
-    first_label: str | None
-    last_label: str | None
+    first: Passage
+    last: Passage
     sentences: tuple[str, ...]
     citations: tuple[Citation, ...]
 
@@ -81,7 +81,8 @@ class Summary:
 
 
 OnPart = Callable[[SummaryPart], None]
-OnProgress = Callable[[int, int], None]  # number of the part begun, from 1, and how many there are
+# number of the part begun, from 1, and how many there are; one more than there are is the whole
+OnProgress = Callable[[int, int], None]
 
 
 def summarize(
@@ -120,6 +121,8 @@ def summarize(
         if done is not None:
             told.append(done)
             on_part(done)
+    if len(told) > 1:
+        on_progress(len(parts) + 1, len(parts))
     return Summary(
         text=teller.whole(told),
         parts=tuple(told),
@@ -145,42 +148,47 @@ class _Teller:
         store = self._memory.passages
         passages = list(store.passages_between(part.first, part.last))
         topic = Topic(passages, self._counts, self._total, begins_section=bool(part.titles))
-        chosen = topic.best_passages(self._limits.sentences) if self._focus is None else self._on_focus(part)
-        sentences: list[str] = []
-        citations: list[Citation] = []
-        for passage in chosen:
-            sentence = self._sentence(passage, topic)
-            if sentence not in sentences:
-                sentences.append(sentence)
-                weights = weigh_answer(self._memory, sentence, {})
-                citations.append(make_citation(self._memory, passage, None, {}, weights))
-        if not sentences:
+        told: list[tuple[str, Passage]] = []
+        if self._focus is not None:
+            told += [(self._on(self._focus, each, topic), each) for each in self._speaking_of_focus(part)]
+        else:
+            chosen = topic.best_passages(self._limits.sentences)
+            told += [(self._sentence(passage, topic), passage) for passage in chosen]
+            # a text of one or two passages has no others to tell from
+            if len(chosen) < self._limits.sentences:
+                told += [
+                    (one_line(each), passage) for passage in chosen for each in topic.best_sentences(passage)
+                ]
+        told = [each for each in told if is_sentence(each[0])]
+        distinct = _distinct(told)[: self._limits.sentences]
+        if not distinct:
             return None
-        first, last = passages[0], passages[-1]
         return SummaryPart(
-            title=part.title or _stretch(first, last),
+            title=part.title,
             document=self._memory.document_path(part.document_id),
-            first_page=first.page,
-            last_page=last.page,
-            first_label=first.page_label,
-            last_label=last.page_label,
-            sentences=tuple(sentences),
-            citations=tuple(citations),
+            first=passages[0],
+            last=passages[-1],
+            sentences=tuple(sentence for sentence, _ in distinct),
+            citations=tuple(self._cite(sentence, passage) for sentence, passage in distinct),
         )
 
     def whole(self, parts: Sequence[SummaryPart]) -> str:
-        """A few sentences on everything, from what the parts say."""
+        """A few sentences on everything, each from what a run of parts says, so that no stretch is left out."""
         if len(parts) < 2:
             return parts[0].text if parts else ""
-        said = [sentence for part in parts for sentence in part.sentences]
-        central = most_central(said, self._limits.whole + _SPARE)
-        written = self._in_one_sentence(" ".join(central), said)
-        if written is None:
-            return " ".join(most_central(said, self._limits.whole))
-        others = [sentence for sentence in central if not alike(sentence, written)]
-        return " ".join([written, *most_central(others, self._limits.whole - 1)])
+        groups = min(self._limits.whole, len(parts))
+        edges = [round(number * len(parts) / groups) for number in range(groups + 1)]
+        told: list[str] = []
+        for first, last in itertools.pairwise(edges):
+            said = [sentence for part in parts[first:last] for sentence in part.sentences]
+            central = most_central(said, _MOST_TOLD)
+            written = self._in_one_sentence(" ".join(central), said, together=_WHOLE_TOGETHER)
+            sentence = written or most_central(said, 1)[0]
+            if not any(alike(sentence, other) for other in told):
+                told.append(sentence)
+        return " ".join(told)
 
-    def _on_focus(self, part: Part) -> list[Passage]:
+    def _speaking_of_focus(self, part: Part) -> list[Passage]:
         """The passages of a part that speak of what was asked for, in order."""
         assert self._focus is not None
         evidence = find_evidence(
@@ -192,10 +200,26 @@ class _Teller:
     def _sentence(self, passage: Passage, topic: Topic) -> str:
         """One sentence on a passage: the model's where the passage bears it out, else the passage's own."""
         text = without_heading(passage)
-        written = self._in_one_sentence(text, [text])
-        return written if written is not None else one_line(topic.best_sentence(passage))
+        return self._in_one_sentence(text, [text]) or one_line(topic.best_sentences(passage)[0])
 
-    def _in_one_sentence(self, text: str, evidence: Sequence[str]) -> str | None:
+    def _on(self, focus: str, passage: Passage, topic: Topic) -> str:
+        """The same, with a sentence that speaks of the focus."""
+        wanted = set(words.stem(focus))
+        sentences = topic.best_sentences(passage)
+        speaking = [each for each in sentences if wanted.intersection(words.stem(words.mend(each)))]
+        text = without_heading(passage)
+        written = self._in_one_sentence(text, [text])
+        if written is not None and wanted.intersection(words.stem(written)):
+            return written
+        return one_line((speaking or sentences)[0])
+
+    def _cite(self, sentence: str, passage: Passage) -> Citation:
+        weights = weigh_answer(self._memory, sentence, {})
+        return make_citation(self._memory, passage, None, {}, weights).citation
+
+    def _in_one_sentence(
+        self, text: str, evidence: Sequence[str], *, together: float = _TOGETHER
+    ) -> str | None:
         """What the model makes of a text, or None when the evidence does not bear it out."""
         written = held_sentences(
             self._writer,
@@ -203,16 +227,18 @@ class _Teller:
             Witness(evidence),
             limit=1,
             max_tokens=_SENTENCE_TOKENS,
-            together=_TOGETHER,
+            together=together,
         )
         with closing(written):
             sentence = next(written, "")
-        return sentence if is_sentence(sentence) and not is_refusal(sentence) else None
+        usable = is_sentence(sentence) and not leans(sentence) and not is_refusal(sentence)
+        return sentence if usable else None
 
 
-def _stretch(first: Passage, last: Passage) -> str:
-    """What a part without a title is called."""
-    if first.line is not None:
-        return f"Lines {first.line}–{last.line}"
-    begin, end = first.page_label or str(first.page), last.page_label or str(last.page)
-    return f"Page {begin}" if begin == end else f"Pages {begin}–{end}"
+def _distinct(told: Iterable[tuple[str, Passage]]) -> list[tuple[str, Passage]]:
+    """What is left without sentences that say much the same as one before."""
+    kept: list[tuple[str, Passage]] = []
+    for sentence, passage in told:
+        if not any(alike(sentence, other) for other, _ in kept):
+            kept.append((sentence, passage))
+    return kept

@@ -43,12 +43,7 @@ class Support:
         Args:
             together: how much of it one sentence of the evidence must say.
         """
-        return (
-            self.adds > 0
-            and not self.foreign
-            and self.share >= SHARE_FROM
-            and self.together >= together
-        )
+        return self.adds > 0 and not self.foreign and self.share >= SHARE_FROM and self.together >= together
 
 
 class Witness:
@@ -61,7 +56,10 @@ class Witness:
     """
 
     def __init__(
-        self, texts: Sequence[str], question: Question | None = None, weights: Mapping[str, float] | None = None
+        self,
+        texts: Sequence[str],
+        question: Question | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         asked = question.text if question is not None else ""
         self._asked = set(words.stem(words.mend(asked)))
@@ -69,18 +67,24 @@ class Witness:
         self._numbers = set(_NUMBER.findall(whole))
         self._stems = set(words.stem(whole))
         scored: list[tuple[float, set[str]]] = []
+        ends: set[int] = set()  # of passages
         for text in texts:
             sentences = score_sentences(text, question, weights or {})
             stems = words.stem_all([words.mend(text[each.start : each.end]) for each in sentences])
             scored += zip([each.score for each in sentences], map(set, stems), strict=True)
+            ends.add(len(scored))
         best = max((score for score, _ in scored), default=0.0)
-        self._relevant = [own for score, own in scored if score >= RELEVANT_FROM * best]
+        relevant = [place for place, (score, _) in enumerate(scored) if score >= RELEVANT_FROM * best]
+        self._relevant = [scored[place][1] for place in relevant]
+        self._following = [scored[place + 1][1] for place in relevant if place + 1 not in ends]
 
     def hear(self, sentence: str, said: Collection[str] = ()) -> Support:
         """Hold one sentence against the evidence; the stems in `said` were heard before and add nothing."""
         (content,) = words.content_stems([sentence])
         added = content.difference(self._asked, said)
-        together = max((len(added & held) for held in self._relevant), default=0)
+        # what goes on from a sentence that held may go on as the evidence does
+        relevant = [*self._relevant, *self._following] if said else self._relevant
+        together = max((len(added & held) for held in relevant), default=0)
         count = max(1, len(added))
         return Support(
             adds=len(added),
@@ -93,4 +97,6 @@ class Witness:
         numbers = [number for number in _NUMBER.findall(sentence) if number not in self._numbers]
         names = _NAME.findall(sentence)
         stems = words.stem_all(names)
-        return numbers + [name for name, own in zip(names, stems, strict=True) if not self._stems.issuperset(own)]
+        return numbers + [
+            name for name, own in zip(names, stems, strict=True) if not self._stems.issuperset(own)
+        ]

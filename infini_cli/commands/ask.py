@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 
+
 def ask(
     ctx: typer.Context,
     question: Annotated[
@@ -51,7 +52,7 @@ def ask(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="Documents to read first, for this question only; - is standard input.",
             show_default=False,
         ),
@@ -80,7 +81,9 @@ def ask(
     ] = 3,
     fail_if_not_found: Annotated[
         bool,
-        typer.Option("--fail-if-not-found", help="Exit with code 8 if there is no answer.", rich_help_panel=ANSWER),
+        typer.Option(
+            "--fail-if-not-found", help="Exit with code 8 if there is no answer.", rich_help_panel=ANSWER
+        ),
     ] = False,
     max_tokens: MaxTokens = 160,
     temperature: Temperature = 0.0,
@@ -140,9 +143,11 @@ def _questions(question: str | None, files: Sequence[str], file: str | None) -> 
         raise UsageError("there is no question", hint='ask like this: infini ask "Who is the narrator?"')
     if not files and Path(question).is_file():
         raise UsageError(
-            f"there is no question, only the file {question}", hint=f'put the question first: infini ask "…" {question}'
+            f"there is no question, only the file {question}",
+            hint=f'put the question first: infini ask "…" {question}',
         )
-    return [question.strip()], list(files)
+    # bytes of the command line that are no text could be neither searched for nor printed
+    return [question.strip().encode(errors="replace").decode()], list(files)
 
 
 def _read_questions(file: str) -> list[str]:
@@ -218,7 +223,9 @@ class _Show:
             reporter.emit("")
         else:
             reporter.emit_markdown(answer.text)
-        emit_citations(reporter, answer.citations, several=len(self.opened.memory.record.documents) > 1)
+        several = len(self.opened.memory.record.documents) > 1
+        heading = None if answer.found else "The nearest passages:"
+        emit_citations(reporter, answer.citations, several=several, heading=heading)
         if self.many:
             reporter.emit("")
 

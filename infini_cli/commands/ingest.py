@@ -37,7 +37,7 @@ def ingest(
     ctx: typer.Context,
     documents: Annotated[
         list[str],
-        typer.Argument(metavar="FILE...", help="Documents to read, in this order; - is standard input."),
+        typer.Argument(metavar="FILE", help="Documents to read, in this order; - is standard input."),
     ],
     memory: Memory = None,
     append: Annotated[

@@ -1,5 +1,6 @@
 """What `ask` and `summarize` begin with: the model, and a memory that is there or read for the occasion."""
 
+import io
 import os
 import stat
 import sys
@@ -7,7 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from infini_cli.commands.options import Session
 from infini_cli.errors import UsageError
@@ -155,4 +156,5 @@ def _is_piped_in(session: Session) -> bool:
         session.reporter.note("reading standard input; to ask a memory instead, name it with --memory")
     elif not stat.S_ISREG(mode):
         return False
-    return bool(sys.stdin.buffer.peek(1))
+    # waits for the first byte, or for the end
+    return bool(cast(io.BufferedReader, sys.stdin.buffer).peek(1))

@@ -1,5 +1,6 @@
 """`infini summarize`: everything a memory or documents hold, in order and in short."""
 
+from contextlib import ExitStack
 from dataclasses import asdict
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ from infini_cli.commands.options import (
     Window,
     start,
 )
+from infini_cli.commands.places import stretch
 from infini_cli.commands.writing_options import Output, RepetitionPenalty, Seed, Stream, Temperature, TopP
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def summarize(
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE]...",
+            metavar="FILE",
             help="Documents to read first, for this summary only; - is standard input.",
             show_default=False,
         ),
@@ -91,17 +93,14 @@ def summarize(
         sampling = Sampling(_LONGEST_TOKENS, temperature, top_p, repetition_penalty, seed)
         writer = ModelWriter(opened.engine, opened.memory.state, sampling, session.settings.window)
         show = _Show(session, opened, streams)
-        with session.reporter.progress("Summarizing", total=1.0) as progress:
-            summary = tell(
-                opened.memory,
-                writer,
-                length=length.value,
-                focus=focus,
-                on_progress=lambda number, total: progress.update(
-                    (number - 1) / total, detail=f"part {number} of {total}"
-                ),
-                on_part=show.part,
-            )
+        summary = tell(
+            opened.memory,
+            writer,
+            length=length.value,
+            focus=focus,
+            on_progress=show.begin,
+            on_part=show.part,
+        )
         show.whole(summary, length.value, focus)
     raise_for_unread(opened)
 
@@ -114,9 +113,17 @@ class _Show:
         self._opened = opened
         self._stream = stream
         self._several = len(opened.memory.record.documents) > 1
+        self._progress = ExitStack()
+
+    def begin(self, number: int, total: int) -> None:
+        """Say which part is being written; nothing is printed while progress is shown."""
+        self._progress.close()
+        what = f"part {number} of {total}" if number <= total else "the whole"
+        self._progress.enter_context(self._reporter.progress(f"Summarizing {what}"))
 
     def part(self, part: "SummaryPart") -> None:
         """Print a part that is done, unless all is to be printed at the end."""
+        self._progress.close()
         if not self._stream:
             return
         if self._reporter.json:
@@ -126,6 +133,7 @@ class _Show:
 
     def whole(self, summary: "Summary", length: str, focus: str | None) -> None:
         """Print what remains to be printed."""
+        self._progress.close()
         reporter = self._reporter
         if reporter.json:
             emit = reporter.emit_json_line if self._stream else reporter.emit_json
@@ -142,8 +150,10 @@ class _Show:
 
     def _in_words(self, part: "SummaryPart") -> str:
         """A part as Markdown."""
+        where = stretch(part.first, part.last)
+        title = f"{part.title} ({where})" if part.title else where[0].upper() + where[1:]
         document = f"{part.document}: " if self._several else ""
-        return f"## {document}{part.title} ({_pages(part)})\n\n{part.text}\n"
+        return f"## {document}{title}\n\n{part.text}\n"
 
     def _describe(self, summary: "Summary", length: str) -> dict[str, Any]:
         """The result for `--json`."""
@@ -161,14 +171,12 @@ class _Show:
         }
 
     def _describe_part(self, part: "SummaryPart") -> dict[str, Any]:
-        title = f"{part.document}: {part.title}" if self._several else part.title
-        return {"title": title, "pages": [part.first_page, part.last_page], "text": part.text}
-
-
-def _pages(part: "SummaryPart") -> str:
-    """The pages of a part as they are printed."""
-    first, last = part.first_label or str(part.first_page), part.last_label or str(part.last_page)
-    return f"p. {first}" if first == last else f"pp. {first}–{last}"
+        title = part.title or stretch(part.first, part.last)
+        return {
+            "title": f"{part.document}: {title}" if self._several else title,
+            "pages": [part.first.page, part.last.page],
+            "text": part.text,
+        }
 
 
 def _nothing_told(focus: str | None) -> str:

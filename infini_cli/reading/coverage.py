@@ -6,6 +6,7 @@ from infini_cli.documents.model import DRAWING_ONLY, IMAGE_ONLY
 from infini_cli.errors import PartialReadError
 from infini_cli.reading.records import DocumentRecord, SkippedPage
 from infini_cli.reading.report import ReadingReport
+from infini_cli.reading.sources import STDIN
 
 _WITHOUT_TEXT_LAYER = (IMAGE_ONLY, DRAWING_ONLY)
 
@@ -18,7 +19,8 @@ def coverage_lines(document: DocumentRecord) -> list[str]:
         if total is not None
         else f"{document.pages_read:,} pages"
     )
-    lines = [f"{document.path}: read {pages}, {document.characters:,} characters, {document.tokens:,} tokens"]
+    name = "standard input" if document.path == STDIN else document.path
+    lines = [f"{name}: read {pages}, {document.characters:,} characters, {document.tokens:,} tokens"]
     if document.lines_dropped:
         counted = "1 line" if document.lines_dropped == 1 else f"{document.lines_dropped:,} lines"
         lines.append(f"  running headers and page numbers left out: {counted}")

@@ -37,7 +37,7 @@ def _source(name: str, stack: ExitStack, *, alone: bool) -> Source:
     path = _spooled(stack) if name == STDIN else Path(name)
     shown = os.fsencode(name).decode(errors="replace")  # names that are not Unicode can be shown and stored
     if alone or not path.is_file():
-        detect_format(path, shown)
+        detect_format(path, "standard input" if name == STDIN else shown)
     try:
         return Source(path, shown, content_hash(path), path.stat().st_size)
     except OSError as error:

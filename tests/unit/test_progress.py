@@ -1,6 +1,7 @@
 """Progress on a terminal and in a log, and quantities in words."""
 
 import io
+import re
 import sys
 
 import pytest
@@ -73,6 +74,28 @@ def test_on_a_terminal_progress_is_live_and_leaves_nothing(monkeypatch: pytest.M
     assert "Reading [a].pdf" in shown
     assert "page 5 of 10 [x]" in shown
     assert shown.endswith("\x1b[2K")  # the line is erased
+
+
+def test_a_live_bar_makes_way_for_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()  # both streams go to the same terminal
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    reporter = Reporter()
+    with reporter.progress("Summarizing", total=10) as progress:
+        progress.update(5)
+        reporter.emit("begun, ", end="")
+        reporter.emit("ended")
+        progress.update(6)
+    shown = screen.getvalue()
+    # erased before the result, untouched within its line, drawn again behind it, erased at the end
+    assert re.search(r"Summarizing[^\n]*\n?[^\n]*\x1b\[2Kbegun, ended\n[^\n]*Summarizing", shown)
+    assert shown.endswith("\x1b[2K")
 
 
 @pytest.mark.parametrize(
