@@ -58,8 +58,10 @@ def find_evidence(
     """
     question = parse_question(text)
     total = store.count()
-    if question.general or not question.terms:
+    if question.general:
         return _opening(store, question, limit, first, last if last is not None else total)
+    if not question.terms:
+        return Evidence(question, ())
     frequencies = [store.term_document_frequency(term.text) for term in question.terms]
     weights = inverse_frequencies(question, frequencies, total)
     match = _expression(question, frequencies, total)

@@ -67,9 +67,8 @@ class _Word:
 
 def parse_question(text: str) -> Question:
     """Find the distinct content words of a question, in order, and which of them belong together."""
-    kept = [
-        word for word in _words(text) if word.quotation or words.is_content(word.text) or _is_sign(text, word)
-    ]
+    found = _words(text)
+    kept = [word for word in found if word.quotation or words.is_content(word.text) or _is_sign(text, word)]
     kept = kept[:_MOST_WORDS]
     about = [word for word in kept if not word.asks]
     stems = words.stem(" ".join(word.text for word in kept))
@@ -88,7 +87,9 @@ def parse_question(text: str) -> Question:
         text=text,
         terms=tuple(terms),
         links=_links(text, kept, [number_of[stem] for stem in stems]),
-        general=not about and (not kept or any(word.text.lower() in words.DOCUMENT_WORDS for word in kept)),
+        general=bool(found)
+        and not about
+        and (not kept or any(word.text.lower() in words.DOCUMENT_WORDS for word in kept)),
         wants_number=bool(_NUMBER_ASKED.search(text)),
         wants_time=bool(_TIME_ASKED.search(text)),
         wants_person=bool(_PERSON_ASKED.search(text)),

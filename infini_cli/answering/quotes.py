@@ -12,13 +12,14 @@ from infini_cli.answering.question import Question
 _CODE_IN_PROSE = 0.03  # share of such signs that ordinary sentences have
 _CODE_PENALTY = 4.0
 _LEAST_PROSE = 0.6  # code and listings may be just what was asked for
+_FRAGMENT = 0.7  # worth of a heading or a part of a list, which says less than a sentence with the same words
+_FRAGMENT_CHARACTERS = 120
+_ENDS = re.compile(r"[.!?…。！？][\"'”’»)]*$")
 _SHORT = 40  # characters; a sentence shorter than this is quoted with the one after it
 _LINK_WEIGHT = 0.3
-_ASKED_KIND = (
-    0.35  # share of the weight of a typical term that a number, date or name adds where one was asked for
-)
-
-_DEFINED = 0.5  # the same for "X is …" where it was asked what X is
+# share of the weight of a typical term that a number, date or name adds where one was asked for
+_ASKED_KIND = 0.35
+_DEFINED = 1.0  # the same for "X is …" where it was asked what X is
 _DEFINING = frozenset({"is", "ar", "wa", "were", "mean", "stand", "refer", "denot", "call"})  # stems
 _REACH = 3  # words after X
 
@@ -83,16 +84,24 @@ def _score(
     # a question in the text repeats the words of the question and does not answer it
     asks = 0.5 if sentence.rstrip("\"'”’ )").endswith("?") else 1.0
     prose = min(1.0, max(_LEAST_PROSE, 1 - _CODE_PENALTY * (code_share(sentence) - _CODE_IN_PROSE)))
-    return score * asks * prose
+    return score * asks * prose * (_FRAGMENT if _is_fragment(sentence) else 1.0)
 
 
-def _defines(found: Sequence[str], question: Question) -> bool:
-    """Whether the last word of what is asked about is followed by "is", "means", …"""
+def _is_fragment(sentence: str) -> bool:
+    return len(sentence) < _FRAGMENT_CHARACTERS and not _ENDS.search(sentence)
+
+
+def _defines(found: Sequence[str], question: Question) -> float:
+    """1 when the last word of what is asked about is followed by "is", "means", …; half when they stand near."""
     subject = question.terms[-1].stem if question.terms else ""
-    return any(
-        stem == subject and not _DEFINING.isdisjoint(found[place + 1 : place + 1 + _REACH])
-        for place, stem in enumerate(found)
-    )
+    best = 0.0
+    for place, stem in enumerate(found):
+        after = found[place + 1 : place + 1 + _REACH] if stem == subject else ()
+        if after and after[0] in _DEFINING:
+            return 1.0
+        if not _DEFINING.isdisjoint(after):
+            best = 0.5
+    return best
 
 
 def _together(found: Sequence[str], question: Question, weights: Mapping[str, float]) -> float:
@@ -109,7 +118,7 @@ def _of_the_kind_asked(
     sentence: str, found: Sequence[str], question: Question, weights: Mapping[str, float]
 ) -> float:
     typical = sum(weights.values()) / max(1, len(weights))
-    defined = _DEFINED * typical if question.wants_definition and _defines(found, question) else 0.0
+    defined = _DEFINED * typical * _defines(found, question) if question.wants_definition else 0.0
     kinds = ((question.wants_number, _NUMBER), (question.wants_time, _DATE), (question.wants_person, _NAME))
     return defined + sum(
         _ASKED_KIND * typical for wanted, pattern in kinds if wanted and pattern.search(sentence)

@@ -80,8 +80,10 @@ def content_stems(texts: Iterable[str]) -> list[set[str]]:
 
 
 def is_content(word: str) -> bool:
-    """Whether a word carries meaning by itself."""
-    return word.lower() not in STOP_WORDS and (len(word) > 1 or word.isdigit())
+    """Whether a word carries meaning by itself; a single letter does so only in scripts without capitals."""
+    if len(word) == 1:
+        return word.isdigit() or (word.isalpha() and word.lower() == word.upper())
+    return word.lower() not in STOP_WORDS
 
 
 def _connection() -> sqlite3.Connection:
