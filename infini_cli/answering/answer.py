@@ -1,5 +1,6 @@
 """An answer to a question: from passages of the document with their pages and quotes, or from the memory alone."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from infini_cli.answering.prose import one_line
 from infini_cli.answering.support import Witness
 from infini_cli.answering.writing import Usage, Writer
 from infini_cli.reading.memory import OpenMemory
+from infini_cli.reading.passages import Passage
 
 NOT_FOUND = "The document does not seem to say."
 CITATIONS = 3
 # Share of the question that a sentence must speak of to be quoted as its answer. With the limit for evidence this
 # quotes for 17% of the questions about articles that are not in the document, and loses 4% of the right quotes.
 QUOTED_FROM = 0.4
-_MAX_SENTENCES = 3
+_MAX_SENTENCES = 2
+_HEARD = 6  # passages that the model's sentences are held against
 
 OnText = Callable[[str], None]
 
@@ -72,26 +75,28 @@ def answer(
         on_text: gets the answer piece by piece.
     """
     started = time.monotonic()
-    evidence = find_evidence(memory.passages, question, limit=max(2 * citations, 4))
-    written, quoted = "", False
+    evidence = find_evidence(memory.passages, question, limit=max(4 * citations, _HEARD))
+    sentences: list[str] = []
+    quoted: Passage | None = None
     if evidence.bears:
-        written = _write(question, evidence, writer, on_text)
+        sentences = _write(question, evidence, writer, on_text)
         telling = most_telling(evidence)
-        if not written and telling.coverage >= QUOTED_FROM:
-            written, quoted = f"The document says: “{one_line(telling.text)}”", True
-            on_text(written)
-    found = bool(written) and written != NOT_FOUND
-    if not written:
-        written = NOT_FOUND
-        on_text(written)
-    said = "" if quoted or not found else written
+        if not sentences and telling.coverage >= QUOTED_FROM:
+            quoted = telling.passage
+            sentences = [f"The document says: “{one_line(telling.text)}”"]
+            on_text(sentences[0])
+    if not sentences:
+        sentences = [NOT_FOUND]
+        on_text(NOT_FOUND)
+    found = sentences != [NOT_FOUND]
+    said = sentences[0] if found and quoted is None else ""
     return Answer(
         question=question,
-        text=written,
+        text="".join(sentences),
         found=found,
         source="evidence",
-        citations=_cite(memory, evidence, said, citations) if evidence.bears else (),
-        quoted=quoted,
+        citations=_cite(memory, evidence, said, quoted, citations) if evidence.bears else (),
+        quoted=quoted is not None,
         usage=writer.usage,
         first_token_s=_since(started, writer.first_token_at),
         total_s=time.monotonic() - started,
@@ -119,25 +124,28 @@ def answer_from_memory(question: str, writer: Writer, *, on_text: OnText = lambd
     )
 
 
-def _write(question: str, evidence: Evidence, writer: Writer, on_text: OnText) -> str:
+def _write(question: str, evidence: Evidence, writer: Writer, on_text: OnText) -> list[str]:
     """The sentences of the model that the evidence bears out, up to the first that it does not."""
-    witness = Witness([f.passage.text for f in evidence.findings], evidence.question, evidence.weights)
+    heard = [finding.passage.text for finding in evidence.findings[:_HEARD]]
+    witness = Witness(heard, evidence.question, evidence.weights)
     messages = evidence_messages(question, excerpts(evidence, writer))
-    written = ""
-    for piece in held_sentences(writer, messages, witness, limit=_MAX_SENTENCES):
-        if is_refusal(piece) and not written:
-            piece = NOT_FOUND
-        on_text(piece)
-        written += piece
+    written: list[str] = []
+    for sentence in held_sentences(writer, messages, witness, limit=_MAX_SENTENCES):
+        written.append(NOT_FOUND if not written and is_refusal(sentence) else sentence)
+        on_text(written[-1])
     return written
 
 
-def _cite(memory: OpenMemory, evidence: Evidence, answer: str, limit: int) -> tuple[Citation, ...]:
-    """The best passages, no page twice, the one that says most of question and answer first."""
-    weights = weigh_answer(memory, answer, evidence.weights)
+def _cite(
+    memory: OpenMemory, evidence: Evidence, said: str, quoted: Passage | None, limit: int
+) -> tuple[Citation, ...]:
+    """The best passages, no page twice: first the one that is quoted, or that says most of question and answer."""
+    weights = weigh_answer(memory, said, evidence.weights)
     pages: dict[tuple[int, int], Cited] = {}
     for finding in evidence.findings:
         cited = make_citation(memory, finding.passage, evidence.question, evidence.weights, weights)
+        if quoted is not None and finding.passage.id == quoted.id:
+            cited = Cited(cited.citation, math.inf)
         place = (finding.passage.document_id, finding.passage.page)
         if place not in pages and len(pages) == limit:
             continue

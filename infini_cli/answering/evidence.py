@@ -15,7 +15,7 @@ CANDIDATES = 60  # passages taken from the index before they are scored anew
 # document and 2 in 3 where it is not; what is let through is still held against the evidence after the answer.
 BEARS_FROM = 0.4
 _COMMON = 0.5  # a word in more than this share of the passages is not searched for beside rarer ones
-_DOUBLE = 0.8  # share of common words from which two passages say the same
+_DOUBLE = 0.8  # share of its words that a better passage has, from which a passage adds nothing
 _SPLITTABLE = 7  # letters from which a word that is nowhere may have been cut by a line end
 _OPENING = 500  # passages looked at for what a document is about
 _PROSE_TOKENS = 40
@@ -107,7 +107,7 @@ def _without_doubles(findings: Sequence[Finding], limit: int) -> list[Finding]:
     stems: list[set[str]] = []
     for finding in findings:
         own = set(words.stem(finding.passage.text))
-        if any(len(own & other) >= _DOUBLE * max(1, min(len(own), len(other))) for other in stems):
+        if any(len(own & other) >= _DOUBLE * len(own) for other in stems):
             continue
         kept.append(finding)
         stems.append(own)

@@ -18,6 +18,7 @@ _PASSAGES = 3  # a small model reads few passages better than many
 class Excerpt:
     """A sentence of a passage, with its score and the share of the question, by rarity, that it speaks of."""
 
+    passage: Passage
     text: str
     score: float
     coverage: float
@@ -52,4 +53,4 @@ def _best_sentence(evidence: Evidence, finding: Finding) -> Excerpt:
     held = set(words.stem(words.mend(text)))
     spoken = sum(weight for stem, weight in evidence.weights.items() if stem in held)
     total = sum(evidence.weights.values())
-    return Excerpt(text, quote.score, spoken / total if total > 0 else 1.0)
+    return Excerpt(passage, text, quote.score, spoken / total if total > 0 else 1.0)

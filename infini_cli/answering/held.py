@@ -1,5 +1,6 @@
 """Sentences of the model as they are written, each let through only when the evidence bears it out."""
 
+import re
 from collections.abc import Generator
 from contextlib import closing
 
@@ -9,6 +10,8 @@ from infini_cli.answering.sentences import is_whole, sentences_of
 from infini_cli.answering.support import TOGETHER_FROM, Witness
 from infini_cli.answering.writing import Writer
 
+_ITEM = re.compile(r"^(?:[-+•–]\s*(?=[^\W\d])|\*\s+|\(?\d{1,2}[.)]\s+)")
+_MOST_ITEMS = 8  # of a list
 _LEAST_NEW = 2  # content words that every sentence after the first must add
 
 
@@ -29,15 +32,18 @@ def held_sentences(
         writer: the model.
         messages: what it is asked.
         witness: the evidence.
-        limit: sentences after which the model is stopped.
+        limit: sentences after which the model is stopped; items of a list do not count.
         max_tokens: after which it is stopped too.
         together: how much of a sentence one sentence of the evidence must say.
     """
     said: set[str] = set()
-    kept, blank = 0, ""
+    kept = items = 0
+    blank = announced = ""
     with closing(sentences_of(writer.write(messages, max_tokens=max_tokens))) as sentences:
         for sentence in sentences:
             text = sentence.strip()
+            if not kept and not announced:
+                text = _ITEM.sub("", text)
             if not text:
                 continue
             if not kept and is_refusal(text):
@@ -49,9 +55,15 @@ def held_sentences(
             unfinished = writer.cut and not is_whole(text)
             if unfinished or (kept and heard.adds < _LEAST_NEW) or not heard.holds(together):
                 return
-            yield blank + text
-            blank = "\n" if "\n" in sentence else " "
             said.update(words.stem(text))
-            kept += 1
-            if kept == limit:
+            after = "\n" if "\n" in sentence else " "
+            if text.endswith(":"):
+                # what is announced is said with the first item that follows
+                announced, blank = announced + blank + text, after
+                continue
+            yield announced + blank + text
+            announced, blank = "", after
+            item = kept > 0 and bool(_ITEM.match(text))
+            kept, items = kept + (not item), items + item
+            if kept == limit or items == _MOST_ITEMS:
                 return

@@ -20,7 +20,8 @@ _LINK_WEIGHT = 0.3
 # share of the weight of a typical term that a number, date or name adds where one was asked for
 _ASKED_KIND = 0.35
 _DEFINED = 1.0  # the same for "X is …" where it was asked what X is
-_DEFINING = frozenset({"is", "ar", "wa", "were", "mean", "stand", "refer", "denot", "call"})  # stems
+_DEFINING = frozenset("is ar wa were mean stand refer denot call contain consist defin".split())  # stems
+_ARTICLES = frozenset({"a", "an", "the"})
 _REACH = 3  # words after X
 
 _NUMBER = re.compile(
@@ -92,15 +93,16 @@ def _is_fragment(sentence: str) -> bool:
 
 
 def _defines(found: Sequence[str], question: Question) -> float:
-    """1 when the last word of what is asked about is followed by "is", "means", …; half when they stand near."""
+    """1 for a sentence that begins with what is asked about and goes on with "is", "means", …; less for the like."""
+    asked = {term.stem for term in question.terms}
     subject = question.terms[-1].stem if question.terms else ""
     best = 0.0
     for place, stem in enumerate(found):
         after = found[place + 1 : place + 1 + _REACH] if stem == subject else ()
-        if after and after[0] in _DEFINING:
-            return 1.0
-        if not _DEFINING.isdisjoint(after):
-            best = 0.5
+        if _DEFINING.isdisjoint(after):
+            continue
+        begins = asked.union(_ARTICLES).issuperset(found[:place])
+        best = max(best, (0.5 if begins else 0.25) + (0.5 if after[0] in _DEFINING else 0.0))
     return best
 
 

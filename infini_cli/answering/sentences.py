@@ -6,14 +6,15 @@ from collections.abc import Generator, Iterable
 from infini_cli.reading.splitter import sentence_spans
 
 _MAY_END = re.compile(r"[.!?…。！？:;\n]")
+_LONGEST = 800  # characters of a sentence; a small model can repeat a word for ever
 _ENDS = re.compile(r"[.!?…。！？][\"'”’»)\]*_]*$")
 
 
 def sentences_of(pieces: Iterable[str]) -> Generator[str, None, None]:
     """The sentences of a text as soon as each is known to be whole; joined, they are the text.
 
-    A line is never longer than a line break: list items and headings come one by one. The last sentence comes when
-    the pieces end, whole or not.
+    A line end ends a sentence: list items and headings come one by one. The last sentence comes when the pieces end,
+    whole or not, and so does one that has no end in sight.
     """
     text = ""
     for piece in pieces:
@@ -25,6 +26,9 @@ def sentences_of(pieces: Iterable[str]) -> Generator[str, None, None]:
                 break
             yield text[:end]
             text = text[end:]
+        if len(text) > _LONGEST:
+            yield text
+            text = ""
     if text:
         yield text
 

@@ -92,6 +92,27 @@ def test_an_unsupported_answer_gives_way_to_the_documents_own_sentence(
     assert result.citations[0].page == 9
 
 
+def test_the_place_that_says_the_first_sentence_comes_first(tmp_path: Path) -> None:
+    passages = [
+        *map(Said, FILLER[:8]),
+        Said("The default file retention period is 60 days."),
+        Said("The default job retention period is 180 days, and the file retention period is another."),
+    ]
+    memory = make_memory(tmp_path / "passages.sqlite", passages)
+    reply = "The file retention period is 60 days. The default job retention period is 180 days."
+    result, _ = ask(memory, reply, question="What is the default file retention period?")
+    assert result.text == reply
+    assert result.citations[0].page == 9
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_what_is_quoted_is_what_is_cited_first(memory: OpenMemory, limit: int) -> None:
+    for question in (QUESTION, "lighthouse lamp", "Who painted the lighthouse?"):
+        result, _ = ask(memory, "No idea.", question=question, citations=limit)
+        assert result.quoted
+        assert result.citations[0].quote in result.text
+
+
 def test_a_sentence_cut_off_by_the_limit_is_not_passed_on(memory: OpenMemory) -> None:
     writer = ScriptedWriter([f"{RIGHT} Its light is seen from 19 miles away."], limit=len(RIGHT) + 20)
     assert answer(QUESTION, memory, writer).text == RIGHT
@@ -99,6 +120,18 @@ def test_a_sentence_cut_off_by_the_limit_is_not_passed_on(memory: OpenMemory) ->
 
 def test_an_answer_without_a_full_stop_counts_when_the_model_ended_it(memory: OpenMemory) -> None:
     assert ask(memory, "Edmund Hale")[0].text == "Edmund Hale"
+
+
+def test_an_announced_list_is_given_with_its_items_or_not_at_all(memory: OpenMemory) -> None:
+    listed = "The lighthouse was built by an engineer:\n- the engineer Edmund Hale\n- the keeper of Mars"
+    result, pieces = ask(memory, listed)
+    assert result.text == "The lighthouse was built by an engineer:\n- the engineer Edmund Hale"
+    assert len(pieces) == 1
+    assert ask(memory, "The lighthouse at Cape Morrow was built by:\n- John Smeaton")[0].quoted
+
+
+def test_a_single_item_is_a_plain_sentence(memory: OpenMemory) -> None:
+    assert ask(memory, f"- {RIGHT}")[0].text == RIGHT
 
 
 def test_the_model_asking_itself_is_not_passed_on(memory: OpenMemory) -> None:

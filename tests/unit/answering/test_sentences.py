@@ -45,3 +45,8 @@ def test_joined_the_sentences_are_the_text(pieces: list[str]) -> None:
 )
 def test_whole_sentences_are_known_by_their_ends(text: str, whole: bool) -> None:
     assert is_whole(text) is whole
+
+
+def test_a_sentence_without_an_end_is_given_up() -> None:
+    endless = ("backup " for _ in range(10_000))
+    assert len(next(sentences_of(endless))) < 1_000
