@@ -30,12 +30,12 @@ $(BIN)/python:
 
 $(READY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies into $(VENV); the first time this takes some minutes"
-	@$(PIP) install -c constraints.txt -e .
+	@$(PIP) install -c constraints.txt -e '.[fast-pdf,train]'
 	@touch $@
 
 $(READY_FOR_TESTS): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing the pinned dependencies and test tools into $(VENV); the first time this takes some minutes"
-	@$(PIP) install -c constraints.txt -e '.[test]'
+	@$(PIP) install -c constraints.txt -e '.[fast-pdf,train,test]'
 	@touch $(READY) $@
 
 test: lint typecheck unit ## set up, then all checks and all tests that need no pulled model
