@@ -24,12 +24,14 @@ def decode(line: bytes) -> tuple[str, Any]:
 def page_to_json(page: Page) -> list[Any]:
     """A page as JSON's types."""
     headings = [[heading.offset, heading.title, heading.level] for heading in page.headings]
-    return [page.index, page.label, page.text, headings, page.first_line, page.skipped, page.running]
+    places = [page.index, page.label, page.text, headings, page.first_line]
+    return [*places, page.skipped, page.running, page.dropped]
 
 
 def page_from_json(content: list[Any]) -> Page:
     """The page that was made into JSON's types."""
-    index, label, text, headings, first_line, skipped, running = content
+    index, label, text, headings, first_line, skipped, running, dropped = content
     places = tuple(Heading(*heading) for heading in headings)
     spans = tuple((start, end) for start, end in running)
-    return Page(index, label, text, places, first_line, skipped, spans)
+    counts = tuple((rule, characters) for rule, characters in dropped)
+    return Page(index, label, text, places, first_line, skipped, spans, counts)

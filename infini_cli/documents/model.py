@@ -9,6 +9,10 @@ IMAGE_ONLY = "no text layer (image only)"
 LOST = "missing from the damaged file"
 DRAWING_ONLY = "no text layer (drawings only)"
 
+# rules by which characters of a document are left out of what the model reads
+WHITE_SPACE = "white space"
+RUNNING_LINES = "running headers and page numbers"
+
 
 @dataclass(frozen=True, slots=True)
 class Heading:
@@ -37,6 +41,7 @@ class Page:
         first_line: the number, from 1, of the line of the file on which the page starts; None for a PDF.
         skipped: why the page has no text, or None.
         running: start and end, in characters of the text, of running headers, footers and page numbers.
+        dropped: for each rule by which characters were left out of `text`, its name and their number.
     """
 
     index: int
@@ -46,6 +51,7 @@ class Page:
     first_line: int | None = None
     skipped: str | None = None
     running: tuple[tuple[int, int], ...] = ()
+    dropped: tuple[tuple[str, int], ...] = ()
 
 
 class Document(Protocol):

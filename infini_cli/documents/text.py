@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infini_cli.documents.decoding import decode_file, detect_encoding
-from infini_cli.documents.model import BLANK, Heading, Page
+from infini_cli.documents.model import BLANK, WHITE_SPACE, Heading, Page
 from infini_cli.documents.paging import split_pages
 
 
@@ -37,5 +37,6 @@ class TextDocument:
 def make_text_page(index: int, text: str, first_line: int, headings: tuple[Heading, ...] = ()) -> Page:
     """A page of a text format, skipped when there is nothing but white space on it."""
     if not text.strip():
-        return Page(index, None, "", first_line=first_line, skipped=BLANK)
+        left_out = ((WHITE_SPACE, len(text)),)
+        return Page(index, None, "", first_line=first_line, skipped=BLANK, dropped=left_out)
     return Page(index, None, text, headings, first_line)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from infini_cli.documents.model import DRAWING_ONLY, IMAGE_ONLY
+from infini_cli.documents.model import DRAWING_ONLY, IMAGE_ONLY, RUNNING_LINES, WHITE_SPACE
 from infini_cli.errors import PartialReadError
 from infini_cli.reading.records import DocumentRecord, SkippedPage
 from infini_cli.reading.report import ReadingReport
@@ -23,7 +23,12 @@ def coverage_lines(document: DocumentRecord) -> list[str]:
     lines = [f"{name}: read {pages}, {document.characters:,} characters, {document.tokens:,} tokens"]
     if document.lines_dropped:
         counted = "1 line" if document.lines_dropped == 1 else f"{document.lines_dropped:,} lines"
-        lines.append(f"  running headers and page numbers left out: {counted}")
+        lines.append(f"  {RUNNING_LINES} left out: {counted}")
+    lines += [
+        f"  left out, {rule}: {count:,} characters"
+        for rule, count in document.dropped.items()
+        if rule not in (WHITE_SPACE, RUNNING_LINES)
+    ]
     by_reason: dict[str, list[int]] = {}
     for page in document.pages_skipped:
         by_reason.setdefault(page.reason, []).append(page.page)
@@ -53,6 +58,8 @@ def partial_error(report: ReadingReport) -> PartialReadError | None:
                 f"{document.path}: {page_ranges([fault.page for fault in faults])} of {_total(document)}"
             )
             hints += _hints(document, faults)
+        if document.unaccounted:
+            parts.append(f"{document.path}: {document.unaccounted:,} characters are unaccounted for")
     if not parts:
         return None
     return PartialReadError(

@@ -33,15 +33,16 @@ class Intake:
         """The tokens before the first page: what the model's texts begin with."""
         return [] if self._tokenizer.bos_id is None else [self._tokenizer.bos_id]
 
-    def take(self, page: Page) -> list[int]:
-        """Store the passages of a page and return the tokens that the model reads for them."""
+    def take(self, page: Page) -> tuple[list[int], list[Span]]:
+        """Store the passages of a page; return the tokens that the model reads for them, and where they are."""
         # halves of characters cannot be stored
         page = replace(page, text=_SURROGATE.sub("\ufffd", page.text))
         headings = sorted(page.headings, key=lambda heading: heading.offset)
         next_id = self._store.count() + 1
         passages: list[Passage] = []
         tokens: list[int] = []
-        for start, end in split_page(page, self._count):
+        spans = split_page(page, self._count)
+        for start, end in spans:
             begins_section = bool(headings) and headings[0].offset <= start
             while headings and headings[0].offset <= start:
                 self._begin_section(headings.pop(0), page, next_id + len(passages))
@@ -53,7 +54,7 @@ class Intake:
         for heading in headings:
             self._begin_section(heading, page, next_id + len(passages))
         self._store.add(passages)
-        return tokens
+        return tokens, spans
 
     def _count(self, text: str) -> int:
         return self._tokenizer.count(mend_lines(text))

@@ -9,6 +9,7 @@ from infini_cli.documents import Page, no_text_error
 from infini_cli.documents.model import BLANK, DRAWING_ONLY, IMAGE_ONLY
 from infini_cli.errors import DocumentError, Interrupted
 from infini_cli.nn.memory import state_bytes
+from infini_cli.reading.account import count_page
 from infini_cli.reading.intake import Intake
 from infini_cli.reading.options import Progress, ReadingOptions
 from infini_cli.reading.plan import Plan, Source
@@ -122,6 +123,7 @@ class _Run:
                         fault = page.skipped != BLANK
                         skipped = SkippedPage(page=page.index, reason=page.skipped, fault=fault)
                         document.pages_skipped.append(skipped)
+                        count_page(document, page, ())
                     self._fold(document, self._feeder.fold_chunks())
                     self._tell(document)
                     self._pause(document)
@@ -184,11 +186,10 @@ class _Run:
         return Intake(self._writer.store, len(self._writer.record.documents), self._engine.tokenizer)
 
     def _take(self, page: Page, intake: Intake, document: DocumentRecord) -> None:
-        self._feeder.feed(intake.take(page))
+        tokens, passages = intake.take(page)
+        self._feeder.feed(tokens)
+        count_page(document, page, passages)
         document.pages_read += 1
-        document.characters += len(page.text)
-        document.characters_dropped += sum(end - start for start, end in page.running)
-        document.lines_dropped += len(page.running)
         self._share.advance(page)
 
     def _fold(self, document: DocumentRecord, folding: Iterable[int]) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from infini_cli.documents.model import RUNNING_LINES
 from infini_cli.errors import SnapshotError
 
 
@@ -31,12 +32,29 @@ class DocumentRecord(Record):
     pages_total: int | None = None
     pages_read: int = 0
     pages_skipped: list[SkippedPage] = Field(default_factory=list)
-    characters: int = 0  # of the pages' text
-    characters_dropped: int = 0  # of these, in running lines: all others that are not blank are in passages
+    characters: int = 0  # extracted
+    characters_in_passages: int = 0  # of these; each of the others is in `dropped`
+    dropped: dict[str, int] = Field(default_factory=dict)  # characters that are in no passage, by rule
     lines_dropped: int = 0  # running headers, footers and page numbers
     tokens: int = 0
     segments: int = 0
     complete: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_earlier_versions(cls, values: Any) -> Any:
+        """Accounts that had one rule besides white space, which they did not tell from passages."""
+        if isinstance(values, dict) and "characters_dropped" in values:
+            values = dict(values)
+            left_out = values.pop("characters_dropped")
+            values["dropped"] = {RUNNING_LINES: left_out} if left_out else {}
+            values["characters_in_passages"] = values.get("characters", 0) - left_out
+        return values
+
+    @property
+    def unaccounted(self) -> int:
+        """Characters that are neither in passages nor left out by a rule; any would be a fault of ours."""
+        return self.characters - self.characters_in_passages - sum(self.dropped.values())
 
     @property
     def faults(self) -> list[SkippedPage]:
@@ -57,7 +75,8 @@ class DocumentRecord(Record):
             "pages_read": self.pages_read,
             "pages_skipped": [{"page": page.page, "reason": page.reason} for page in self.pages_skipped],
             "characters": self.characters,
-            "characters_dropped": self.characters_dropped,
+            "characters_in_passages": self.characters_in_passages,
+            "dropped": dict(self.dropped),
             "tokens": self.tokens,
         }
 

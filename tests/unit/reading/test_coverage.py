@@ -2,7 +2,7 @@
 
 import pytest
 
-from infini_cli.documents.model import BLANK, IMAGE_ONLY
+from infini_cli.documents.model import BLANK, IMAGE_ONLY, RUNNING_LINES, WHITE_SPACE
 from infini_cli.errors import DocumentError
 from infini_cli.reading.coverage import coverage_lines, page_ranges, partial_error
 from infini_cli.reading.records import DocumentRecord, MemoryRecord, SkippedPage
@@ -18,6 +18,7 @@ def document(*skipped: SkippedPage, path: str = "a.pdf") -> DocumentRecord:
         pages_read=2000 - len(skipped),
         pages_skipped=list(skipped),
         characters=1234567,
+        characters_in_passages=1234567,
         tokens=300000,
     )
 
@@ -59,6 +60,28 @@ def test_running_lines_left_out_are_counted_if_any() -> None:
     assert len(coverage_lines(account)) == 1
     account.lines_dropped = 1441
     assert coverage_lines(account)[1:] == ["  running headers and page numbers left out: 1,441 lines"]
+
+
+def test_what_other_rules_left_out_is_named_but_not_white_space() -> None:
+    account = document()
+    account.dropped = {WHITE_SPACE: 4000, RUNNING_LINES: 300, "menus": 1200}
+    account.characters_in_passages = account.characters - 5500
+    assert coverage_lines(account)[1:] == ["  left out, menus: 1,200 characters"]
+
+
+def test_a_character_that_nobody_accounts_for_is_told() -> None:
+    account = document()
+    account.characters_in_passages -= 3
+    assert account.unaccounted == 3
+    error = partial_error(report(account))
+    assert error is not None
+    assert "a.pdf: 3 characters are unaccounted for" in error.message
+
+
+def test_accounts_of_earlier_versions_are_understood() -> None:
+    values = document().model_dump(exclude={"dropped", "characters_in_passages"})
+    account = DocumentRecord.model_validate({**values, "characters_dropped": 567})
+    assert (account.dropped, account.unaccounted) == ({RUNNING_LINES: 567}, 0)
 
 
 def test_only_faults_make_a_read_partial() -> None:

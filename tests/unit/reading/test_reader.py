@@ -1,17 +1,21 @@
 """Reading: every page once, in order, and accounted for."""
 
+from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
+
+import pytest
 
 from infini_cli.documents import Heading, Page
-from infini_cli.documents.model import BLANK, IMAGE_ONLY
-from infini_cli.errors import DocumentError
+from infini_cli.documents.model import BLANK, IMAGE_ONLY, RUNNING_LINES, WHITE_SPACE
+from infini_cli.errors import DocumentError, Interrupted
 from infini_cli.reading.library import PASSAGES_FILE
 from infini_cli.reading.mending import mend_lines
 from infini_cli.reading.passages import PassageStore
 from infini_cli.reading.plan import Source
 from infini_cli.reading.segments import CHUNK_SEGMENTS
 from tests.unit.reading.desk import Desk
-from tests.unit.reading.fakes import CountingEngine, WordTokenizer, book, prose
+from tests.unit.reading.fakes import CountingEngine, WordTokenizer, book, interrupt, prose
 
 
 def test_every_passage_reaches_the_model_once_in_order(desk: Desk) -> None:
@@ -60,14 +64,18 @@ def test_the_account_of_a_document_is_exact(desk: Desk) -> None:
     pages[3] = Page(4, "iv", "", skipped=IMAGE_ONLY)
     report = desk.read(desk.shelf.add("book.pdf", pages))
     (document,) = report.read
+    characters = sum(len(page.text) for page in pages if isinstance(page, Page))
+    with PassageStore(desk.target / PASSAGES_FILE) as store:
+        held = sum(len(passage.text) for passage in store.passages_between(1, store.count()))
     assert document.coverage() == {
         "path": "book.pdf",
         "format": "pdf",
         "pages_total": 5,
         "pages_read": 3,
         "pages_skipped": [{"page": 2, "reason": BLANK}, {"page": 4, "reason": IMAGE_ONLY}],
-        "characters": sum(len(page.text) for page in pages if isinstance(page, Page)),
-        "characters_dropped": 0,
+        "characters": characters,
+        "characters_in_passages": held,
+        "dropped": {WHITE_SPACE: characters - held} if characters > held else {},
         "tokens": report.record.tokens,
     }
     assert [page.page for page in document.faults] == [4]
@@ -84,7 +92,7 @@ def test_running_lines_are_not_read_and_every_other_character_is_accounted_for(d
         passages = list(store.passages_between(1, store.count()))
         assert store.search("GREAT", 10) == []
     assert document.lines_dropped == 3
-    assert document.characters_dropped == 3 * len("1 GREAT WORK")
+    assert document.dropped[RUNNING_LINES] == 3 * len("1 GREAT WORK")
     between = 0
     for page in pages:
         held = [p for p in passages if p.page == page.index]
@@ -93,7 +101,29 @@ def test_running_lines_are_not_read_and_every_other_character_is_accounted_for(d
         assert not "".join(gaps).strip()
         between += sum(map(len, gaps))
     in_passages = sum(p.end - p.start for p in passages)
-    assert document.characters == in_passages + between + document.characters_dropped
+    assert (document.characters_in_passages, document.dropped[WHITE_SPACE]) == (in_passages, between)
+    assert document.characters == in_passages + between + document.dropped[RUNNING_LINES]
+    assert document.unaccounted == 0
+
+
+def test_what_a_format_left_out_is_in_the_account(desk: Desk) -> None:
+    blank = Page(2, None, "", skipped=BLANK, dropped=((WHITE_SPACE, 5), ("menus", 2)))
+    pages = [Page(1, None, "Words.\n", dropped=(("menus", 40),)), blank]
+    (document,) = desk.read(desk.shelf.add("page.html", pages)).read
+    assert document.dropped == {"menus": 42, WHITE_SPACE: 6}
+    assert (document.characters, document.characters_in_passages) == (54, 6)
+    assert document.unaccounted == 0
+
+
+def test_the_account_is_the_same_after_an_interruption(desk: Desk, tmp_path: Path) -> None:
+    pages = [replace(page, dropped=(("menus", 3),)) for page in book(4) if isinstance(page, Page)]
+    other = Desk(tmp_path / "other")
+    (unbroken,) = other.read(other.shelf.add("book.pdf", pages)).read
+    stopping = CountingEngine(before_read=interrupt)
+    with pytest.raises(Interrupted):
+        desk.read(desk.shelf.add("book.pdf", pages), engine=stopping)
+    (resumed,) = desk.read(desk.shelf.add("book.pdf", pages)).read
+    assert resumed.coverage() == unbroken.coverage()
 
 
 def test_blank_pages_are_no_fault(desk: Desk) -> None:
