@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from infini_cli import __version__
-from infini_cli.commands import ask, config, ingest, load, memories, models, save, summarize
+from infini_cli.commands import ask, config, evaluate, ingest, load, memories, models, save, summarize
 from infini_cli.commands.options import (
     Debug,
     Device,
@@ -23,6 +23,7 @@ from infini_cli.commands.options import (
 READ = "Read and ask"
 KEEP = "Keep memories"
 SET_UP = "Set up"
+MEASURE = "Train and measure"
 
 EPILOG = (
     "Exit codes: 0 done, 1 a bug, 2 usage, 3 document, 4 model, 5 memory on disk, 6 out of memory, "
@@ -77,4 +78,5 @@ app.command("save", rich_help_panel=KEEP)(save.save)
 app.command("load", rich_help_panel=KEEP, no_args_is_help=True)(load.load)
 app.add_typer(memories.app, name="memories", rich_help_panel=KEEP)
 app.add_typer(models.app, name="models", rich_help_panel=SET_UP)
+app.add_typer(evaluate.app, name="eval", rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", rich_help_panel=SET_UP)

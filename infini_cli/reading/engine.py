@@ -65,9 +65,17 @@ def load_engine(settings: Settings, *, segment_length: int | None = None) -> Mod
         UsageError: the device is not there.
         torch.OutOfMemoryError: the device has no room for it.
     """
+    return load_resolved(
+        resolve(settings.model, offline=settings.offline), settings, segment_length=segment_length
+    )
+
+
+def load_resolved(
+    resolved: ResolvedModel, settings: Settings, *, segment_length: int | None = None
+) -> ModelEngine:
+    """Load a model whose files are known; arguments and errors as those of `load_engine`."""
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
-    resolved = resolve(settings.model, offline=settings.offline)
     length = segment_length or settings.segment_length or resolved.memory.segment_length
     memory = dataclasses.replace(resolved.memory, segment_length=length)
     model = load_base(resolved.folder, memory=memory, device=device, dtype=dtype)
