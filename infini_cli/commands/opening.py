@@ -118,6 +118,11 @@ def _kept(session: Session) -> Iterator[Opened]:
 
     started = time.monotonic()
     with open_memory(library.directory_of(name), engine) as memory:
+        if memory.passages.is_temporary and memory.record.complete:
+            session.reporter.warn(
+                f"the file of passages of {name!r} is not as it was when its read ended: another command is adding"
+                " to it, or it is damaged; the passages themselves were verified, and their index was made anew"
+            )
         yield Opened(engine, memory, name, None, load_s + time.monotonic() - started, 0.0)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16
 
 
 def content_hash(path: Path) -> str:

@@ -21,6 +21,7 @@ PASSAGES_FILE = "passages.sqlite"
 FILES = (SNAPSHOT_FILE, PASSAGES_FILE)
 
 _REMOVED = ".removed-"
+_END_OF_NAME = b"\n"
 _INGEST_HINT = "read a document first: infini ingest FILE"
 
 
@@ -160,9 +161,28 @@ def discard(directory: Path) -> None:
     """Delete a memory's folder so that no half of it is ever seen under its name."""
     for left in directory.parent.glob(f"{_REMOVED}*"):  # by a process that was killed here
         shutil.rmtree(left, ignore_errors=True)
+    doomed = _set_aside(directory)
+    # another process that removes a memory may clear this one away too
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(doomed)
+
+
+def replace(directory: Path, made: Path) -> None:
+    """Let the folder `made` become a memory's folder; the old one, if any, goes only when it stands."""
+    doomed = _set_aside(directory) if directory.exists() else None
+    os.rename(made, directory)
+    sync_directory(directory.parent)
+    if doomed is not None:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(doomed)
+
+
+def _set_aside(directory: Path) -> Path:
+    """Take a memory's folder from its name at once, whole."""
     doomed = directory.with_name(f"{_REMOVED}{os.getpid()}-{directory.name}")
+    shutil.rmtree(doomed, ignore_errors=True)  # left by a killed process that had the same number
     os.rename(directory, doomed)
-    shutil.rmtree(doomed)
+    return doomed
 
 
 def current() -> str | None:
@@ -176,7 +196,7 @@ def set_current(name: str) -> None:
     directory = existing(name)
     file = _current_file()
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, [directory.name.encode()])
+    write_atomically(file, [directory.name.encode() + _END_OF_NAME])
 
 
 def _current_file() -> Path:
@@ -186,6 +206,8 @@ def _current_file() -> Path:
 def _read_current() -> str | None:
     """The name kept as current, if it is one."""
     try:
-        return check_name(_current_file().read_text(encoding="utf-8"))
+        raw = _current_file().read_bytes()
+        # a file cut off in the middle must not name another memory
+        return check_name(raw[:-1].decode()) if raw.endswith(_END_OF_NAME) else None
     except (OSError, UnicodeDecodeError, UsageError):
         return None

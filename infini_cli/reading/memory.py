@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from infini_cli.errors import Interrupted
+from infini_cli.errors import Interrupted, SnapshotError
 from infini_cli.nn.memory import MemoryState
 from infini_cli.reading.fingerprints import check_fingerprints
 from infini_cli.reading.library import PASSAGES_FILE, SNAPSHOT_FILE
@@ -20,6 +20,9 @@ from infini_cli.reading.report import ReadingReport
 from infini_cli.reading.segments import Engine
 from infini_cli.reading.snapshot import read_snapshot
 from infini_cli.reading.state_arrays import from_arrays
+from infini_cli.reading.verifying import open_passages
+
+_ATTEMPTS = 3  # to open a memory that other commands replace meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +51,45 @@ def open_memory(directory: Path, engine: Engine) -> Iterator[OpenMemory]:
     Raises:
         SnapshotError: it is damaged, or of another model.
     """
+    record, state, passages = _open_pair(directory, engine)
+    with passages:
+        yield OpenMemory(record, state, passages)
+
+
+def _open_pair(directory: Path, engine: Engine) -> tuple[MemoryRecord, MemoryState, PassageStore]:
+    """Record, numbers and passages of one and the same memory, also while another process replaces it."""
+    for attempt in range(_ATTEMPTS):
+        before = _identity(directory)
+        try:
+            opened = _open_once(directory, engine)
+        except SnapshotError:
+            if _identity(directory) == before or attempt == _ATTEMPTS - 1:
+                raise
+            continue
+        if _identity(directory) == before:
+            return opened
+        opened[2].close()
+    raise SnapshotError(
+        f"the memory {directory.name!r} is being replaced by another command", hint="try again in a moment"
+    )
+
+
+def _open_once(directory: Path, engine: Engine) -> tuple[MemoryRecord, MemoryState, PassageStore]:
     file = directory / SNAPSHOT_FILE
     snapshot = read_snapshot(file)
     record = parse_record(snapshot.metadata, str(file))
     check_fingerprints(record, engine.fingerprints, f"the memory {directory.name!r}")
     state = from_arrays(snapshot.arrays(), engine.empty_state(), str(file))
-    with PassageStore(directory / PASSAGES_FILE) as passages:
-        yield OpenMemory(record, state, passages)
+    return record, state, open_passages(directory / PASSAGES_FILE, record)
+
+
+def _identity(directory: Path) -> tuple[int, int] | None:
+    """What tells a folder from another one that has taken its name."""
+    try:
+        status = directory.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 @contextmanager

@@ -6,6 +6,7 @@ the manifest promises, into a folder that gets the memory's name when everything
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from typing import IO, Any
 from infini_cli import paths
 from infini_cli.errors import SnapshotError, UsageError
 from infini_cli.reading import library
-from infini_cli.reading.atomic import sync_directory
+from infini_cli.reading.atomic import sync_directory, temporary_name
 from infini_cli.reading.fingerprints import check_fingerprints
 from infini_cli.reading.library import FILES, PASSAGES_FILE, SNAPSHOT_FILE, MemoryInfo
 from infini_cli.reading.locking import lock
@@ -26,6 +27,7 @@ from infini_cli.reading.naming import check_name, name_for
 from infini_cli.reading.passages import PassageStore
 from infini_cli.reading.records import parse_record
 from infini_cli.reading.snapshot import read_snapshot
+from infini_cli.reading.verifying import check_whole
 
 SUFFIX = ".infini"
 FORMAT = "infini-memory-archive"
@@ -35,6 +37,8 @@ MAX_MANIFEST_BYTES = 2**20
 MAX_RATIO = 200  # of a member to its compressed size, above SMALL_BYTES; text seldom exceeds 10
 SMALL_BYTES = 64 * 2**20
 _CHUNK_BYTES = 2**20
+_MAX_PIECE_BYTES = 2**20  # of a saved memory in one reading; its list of contents has a few hundred bytes
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})  # others may take much memory
 
 
 def pack(name: str, file: Path, *, force: bool = False) -> int:
@@ -56,8 +60,8 @@ def pack(name: str, file: Path, *, force: bool = False) -> int:
     with lock(directory.name):
         info = library.show(name)
         # opening it also takes back what a killed read left half-written
-        with PassageStore(directory / PASSAGES_FILE) as store:
-            store.check()
+        with PassageStore(directory / PASSAGES_FILE, read_only=True) as store:
+            check_whole(store, info.record)
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -65,7 +69,7 @@ def pack(name: str, file: Path, *, force: bool = False) -> int:
             "fingerprints": info.record.fingerprints,
             "files": {member: _describe(directory / member) for member in FILES},
         }
-        temporary = file.with_name(file.name + ".tmp")
+        temporary = temporary_name(file)
         try:
             with temporary.open("wb") as stream:
                 with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -116,22 +120,30 @@ def unpack(
                 for member in FILES:
                     _extract(archive, member, manifest["files"][member], staging / member, file)
                 _verify(staging, file, expected)
-                if target.exists():
-                    library.discard(target)
-                os.rename(staging, target)
+                library.replace(target, staging)
             except BaseException:
                 shutil.rmtree(staging, ignore_errors=True)
                 raise
-    sync_directory(memories)
     library.set_current(target.name)
     return library.show(target.name)
+
+
+class _Bounded(io.FileIO):
+    """A file of which nobody can read more at once than a bound; zipfile reads the list of contents at once."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0:
+            size = max(0, os.fstat(self.fileno()).st_size - self.tell())
+        if size > _MAX_PIECE_BYTES:
+            raise zipfile.BadZipFile("its list of contents is too long")
+        return super().read(size)
 
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
     """The zip at `file`, with every way in which it can be broken told as SnapshotError."""
     try:
-        stream = file.open("rb")
+        stream = _Bounded(file)
     except FileNotFoundError:
         raise UsageError(f"there is no file {file}") from None
     except OSError as error:
@@ -150,6 +162,8 @@ def _manifest(archive: zipfile.ZipFile, file: Path) -> dict[str, Any]:
     members = sorted(info.filename for info in archive.infolist())
     if members != sorted((MANIFEST_FILE, *FILES)):
         raise _broken(file, f"it holds {', '.join(repr(member)[:60] for member in members[:5]) or 'nothing'}")
+    if any(info.compress_type not in _COMPRESSIONS for info in archive.infolist()):
+        raise _broken(file, "it is compressed in a way that infini does not use")
     with _trouble(file), archive.open(MANIFEST_FILE) as stream:
         raw = stream.read(MAX_MANIFEST_BYTES + 1)
     try:
@@ -224,10 +238,8 @@ def _verify(staging: Path, file: Path, expected: Mapping[str, str] | None) -> No
     """Refuse unpacked files that are damaged, do not belong together, or are of another model."""
     snapshot = read_snapshot(staging / SNAPSHOT_FILE)
     record = parse_record(snapshot.metadata, str(file))
-    with PassageStore(staging / PASSAGES_FILE) as store:
-        store.check()
-        if store.count() < record.passages:
-            raise _broken(file, f"it holds {store.count()} passages of {record.passages}")
+    with PassageStore(staging / PASSAGES_FILE, read_only=True) as store:
+        check_whole(store, record)
     if expected is not None:
         check_fingerprints(record, expected, str(file))
 

@@ -3,7 +3,8 @@
 Passages, sections and documents are numbered from 1 in reading order without gaps, so that a read can be
 taken back to any earlier point by cutting the tables, and a stretch of the text is a range of numbers. Writes
 become visible and safe at `commit`; with a rollback journal (no write-ahead log) a closed store is a single
-file, and a process killed at any moment leaves the last commit.
+file, and a process killed at any moment leaves the last commit. What the rows of a store are is told by one
+digest, whatever way they came there; see `rows_digest`.
 """
 
 import sqlite3
@@ -15,10 +16,12 @@ from types import TracebackType
 from typing import Any
 
 from infini_cli.errors import SnapshotError
-from infini_cli.reading.schema import TOKENIZE, in_words, prepare
+from infini_cli.reading.row_digest import RowDigest
+from infini_cli.reading.schema import SOUND_ROWS, TABLES, TOKENIZE, in_words, prepare
 
 __all__ = ["TOKENIZE", "Passage", "PassageStore", "Section", "StoredDocument"]
 
+_NOWHERE = Path("the temporary passages")  # in messages; the store has no file
 SECTION_WEIGHT = 0.5  # of a word in the section's title, against 1 in the text
 
 _COLUMNS = """p.id, p.document_id, p.page, p.page_label, s.title, p.line, p.start, p."end", p.tokens, p.text,
@@ -29,6 +32,11 @@ _SEARCH = f"""SELECT {_COLUMNS}, i.score FROM (
         WHERE passage_index MATCH ? AND rowid BETWEEN ? AND ? ORDER BY score DESC, rowid LIMIT ?
     ) AS i JOIN passages AS p ON p.id = i.id LEFT JOIN sections AS s ON s.id = p.section_id
     ORDER BY i.score DESC, p.id"""
+# in a database of its own, so that a store can be asked without ever being written
+_WORDS = f"""CREATE VIRTUAL TABLE asked USING fts5(text, tokenize='{TOKENIZE}');
+    CREATE VIRTUAL TABLE asked_words USING fts5vocab(asked, 'instance')"""
+_VOCABULARY = "CREATE VIRTUAL TABLE temp.passage_vocabulary USING fts5vocab(main, passage_index, 'col')"
+_PATIENCE_S = 60.0  # with another process that has locked the file for its moment
 _BAD_EXPRESSION = ("fts5:", "no such column", "unterminated string", "unknown special query")
 
 
@@ -81,13 +89,17 @@ class PassageStore:
     Args:
         path: the SQLite file.
         create: make a new store; else one must be there.
+        read_only: SQLite shall refuse all writes.
 
     Raises:
         SnapshotError: the file is missing, damaged, of another program or version, or SQLite lacks FTS5.
         DiskError: there is no room, or no permission, to write.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
+        self._read_only = read_only
+        self._words: sqlite3.Connection | None = None
+        self._digest: RowDigest | None = RowDigest() if create else None
         self._open(path, create)
 
     def _open(self, path: Path, create: bool) -> None:
@@ -98,47 +110,115 @@ class PassageStore:
                 hint="read the documents anew with --force",
             )
         with in_words(path):
-            self._connection = sqlite3.connect(path, timeout=10.0, isolation_level=None)
+            # a path without a name is to SQLite a file of its own that is gone with the connection
+            self._connection = sqlite3.connect(
+                "" if self.is_temporary else path, timeout=_PATIENCE_S, isolation_level=None
+            )
         try:
             prepare(self._connection, path, create=create)
+            with in_words(path):
+                self._connection.execute(_VOCABULARY)
+                self._allow_writes(not self._read_only)
         except BaseException:
             self._connection.close()
             raise
 
+    @classmethod
+    def temporary(cls) -> "PassageStore":
+        """An empty store that is gone when it is closed."""
+        return cls(_NOWHERE, create=True)
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether the store has no file of its own."""
+        return self.path == _NOWHERE
+
     def move(self, move_file: Callable[[], None], path: Path) -> None:
         """Go on at `path`, to which `move_file` brings the closed file; uncommitted writes are dropped."""
         self._connection.close()
+        self._digest = None
         move_file()
         self._open(path, False)
 
     def check(self) -> None:
         """Read the whole file and compare it with itself. Raises SnapshotError when it is damaged."""
         with in_words(self.path):
-            (result,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            (result,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
         if result != "ok":
             raise SnapshotError(f"{self.path} is damaged: {result}")
+
+    def check_values(self) -> None:
+        """Raise SnapshotError when a row holds what this program never writes; for files from elsewhere."""
+        for table, sound in SOUND_ROWS.items():
+            count = self._number(f"SELECT count(*) FROM {table}")
+            last = self._number(f"SELECT coalesce(max(id), 0) FROM {table}")
+            good = self._number(f"SELECT count(*) FROM {table} WHERE id > 0 AND {sound}")
+            if not count == last == good:
+                raise SnapshotError(f"{self.path} is damaged: its {table} are not as infini writes them")
+
+    def index_is_sound(self) -> bool:
+        """Whether the full-text index holds exactly the words of the passages."""
+        self._allow_writes(True)  # for SQLite this is a write, although it changes nothing
+        try:
+            with in_words(self.path):
+                self._connection.execute(
+                    "INSERT INTO passage_index (passage_index, rank) VALUES ('integrity-check', 1)"
+                )
+        except SnapshotError:
+            return False
+        finally:
+            self._allow_writes(not self._read_only)
+        return True
+
+    def make_index(self) -> None:
+        """Make the full-text index anew; takes effect at `commit`."""
+        with self._writing() as run:
+            run("INSERT INTO passage_index (passage_index) VALUES ('rebuild')")
+
+    def rows_digest(self) -> str:
+        """SHA-256 over all documents, sections and passages, uncommitted ones too."""
+        if self._digest is None:
+            digest = RowDigest()
+            try:
+                for table in TABLES:
+                    digest.add(table, self._all_rows(table))
+            except TypeError:
+                raise SnapshotError(f"{self.path} is damaged: it holds values of another kind") from None
+            self._digest = digest
+        return self._digest.hexdigest()
+
+    def copy(self, *, passages: int, sections: int, documents: int) -> "PassageStore":
+        """The first so many of each in a temporary store, with an index made anew.
+
+        Raises SnapshotError when the rows cannot be read.
+        """
+        limits = {"documents": documents, "sections": sections, "passages": passages}
+        made = PassageStore.temporary()
+        try:
+            for table, limit in limits.items():
+                made._insert(table, self._all_rows(table, limit))
+            made.make_index()
+            made.commit()
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     # writing
 
     def add_document(self, path: str, content_hash: str, format: str) -> int:
         """The number of a new document."""
-        with self._writing() as run:
-            row = (path, content_hash, format)
-            return _new_id(run("INSERT INTO documents (path, content_hash, format) VALUES (?, ?, ?)", row))
+        number = self._number("SELECT coalesce(max(id), 0) + 1 FROM documents")
+        self._insert("documents", [(number, path, content_hash, format)])
+        return number
 
     def add_section(
         self, document_id: int, title: str, level: int, page: int, page_label: str | None, first_passage: int
     ) -> int:
         """The number of a new section, which begins with a passage that is still to be added."""
-        with self._writing() as run:
-            row = (document_id, title, level, page, page_label, first_passage)
-            return _new_id(
-                run(
-                    "INSERT INTO sections (document_id, title, level, page, page_label, first_passage)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    row,
-                )
-            )
+        number = self.section_count() + 1
+        self._insert("sections", [(number, document_id, title, level, page, page_label, first_passage)])
+        return number
 
     def add(self, passages: Iterable[Passage]) -> None:
         """Append passages, whose sections are there. Raises ValueError when a number is not the next one."""
@@ -148,15 +228,7 @@ class PassageStore:
                 expected += 1
                 if passage.id != expected:
                     raise ValueError(f"passage {passage.id} cannot follow {expected - 1}")
-                place = (
-                    passage.id,
-                    passage.document_id,
-                    passage.section_id,
-                    passage.page,
-                    passage.page_label,
-                )
-                rest = (passage.line, passage.start, passage.end, passage.tokens, passage.text)
-                run("INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*place, *rest))
+                self._insert("passages", [_row(passage)])
                 run(
                     "INSERT INTO passage_index (rowid, text, section)"
                     " SELECT id, text, section FROM passage_words WHERE id = ?",
@@ -181,6 +253,7 @@ class PassageStore:
             run("DELETE FROM passages WHERE id > ?", (passages,))
             run("DELETE FROM sections WHERE id > ?", (sections,))
             run("DELETE FROM documents WHERE id > ?", (documents,))
+        self._digest = None
 
     # reading
 
@@ -271,12 +344,14 @@ class PassageStore:
 
     def index_terms(self, text: str) -> list[str]:
         """The words of `text` as the index holds them (folded, stemmed), in order."""
-        self._prepare_vocabulary()
         with in_words(self.path):
-            run = self._connection.execute
-            run("DELETE FROM temp.asked")
-            run("INSERT INTO temp.asked (rowid, text) VALUES (1, ?)", (text,))
-            return [term for (term,) in run('SELECT term FROM temp.asked_words ORDER BY "offset"')]
+            if self._words is None:
+                self._words = sqlite3.connect(":memory:", isolation_level=None)
+                self._words.executescript(_WORDS)
+            run = self._words.execute
+            run("DELETE FROM asked")
+            run("INSERT INTO asked (rowid, text) VALUES (1, ?)", (text,))
+            return [term for (term,) in run('SELECT term FROM asked_words ORDER BY "offset"')]
 
     def term_document_frequency(self, term: str) -> int:
         """In the text of how many passages a word stands, in any form that the index takes for the same.
@@ -328,7 +403,7 @@ class PassageStore:
     ) -> list[tuple[int, int]]:
         """The passages in at most `parts` ranges of about equal tokens; each (first, last) inclusive."""
         end = last if last is not None else self.count()
-        total = self.token_total(first, end)
+        total = self.token_total(first, end) or 1
         result: list[tuple[int, int]] = []
         read, current = 0, 0
         query = "SELECT id, tokens FROM passages WHERE id BETWEEN ? AND ? ORDER BY id"
@@ -349,6 +424,8 @@ class PassageStore:
     def close(self) -> None:
         """Drop what was not committed and let go of the file."""
         self._connection.close()
+        if self._words is not None:
+            self._words.close()
 
     def __enter__(self) -> "PassageStore":
         return self
@@ -358,15 +435,23 @@ class PassageStore:
     ) -> None:
         self.close()
 
-    def _prepare_vocabulary(self) -> None:
+    def _allow_writes(self, allowed: bool) -> None:
+        self._connection.execute(f"PRAGMA query_only = {'OFF' if allowed else 'ON'}")
+
+    def _all_rows(self, table: str, limit: int | None = None) -> Iterator[tuple[Any, ...]]:
+        """The rows of a table in order, as they are stored, up to the one numbered `limit`."""
         with in_words(self.path):
-            run = self._connection.execute
-            if not run("SELECT 1 FROM sqlite_temp_schema WHERE name = 'passage_vocabulary'").fetchone():
-                run(
-                    "CREATE VIRTUAL TABLE temp.passage_vocabulary USING fts5vocab(main, passage_index, 'col')"
-                )
-                run(f"CREATE VIRTUAL TABLE temp.asked USING fts5(text, tokenize='{TOKENIZE}')")
-                run("CREATE VIRTUAL TABLE temp.asked_words USING fts5vocab(temp, asked, 'instance')")
+            yield from self._connection.execute(
+                f"SELECT * FROM {table} WHERE ?1 IS NULL OR id <= ?1 ORDER BY id", (limit,)
+            )
+
+    def _insert(self, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        marks = ", ".join("?" * TABLES[table])
+        with self._writing() as run:
+            for row in rows:
+                run(f"INSERT INTO {table} VALUES ({marks})", row)
+                if self._digest is not None:
+                    self._digest.add(table, [row])
 
     def _passages(self, condition: str, values: tuple[object, ...]) -> Iterator[Passage]:
         with in_words(self.path):
@@ -389,6 +474,7 @@ class PassageStore:
             yield self._connection.execute
 
 
-def _new_id(cursor: sqlite3.Cursor) -> int:
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+def _row(passage: Passage) -> tuple[Any, ...]:
+    """A passage in the order of its table's columns."""
+    place = (passage.id, passage.document_id, passage.section_id, passage.page, passage.page_label)
+    return (*place, passage.line, passage.start, passage.end, passage.tokens, passage.text)

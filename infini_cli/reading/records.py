@@ -1,12 +1,16 @@
 """What a memory's snapshot says about itself: the documents read, how far, by which model."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infini_cli.documents.model import RUNNING_LINES
 from infini_cli.errors import SnapshotError
+
+# a count, which SQLite and everything else can hold
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+MAX_SEGMENT_LENGTH = 2**20  # tokens
 
 
 class Record(BaseModel):
@@ -18,7 +22,7 @@ class Record(BaseModel):
 class SkippedPage(Record):
     """A page of which nothing was read."""
 
-    page: int  # place in the file, from 1
+    page: Count  # place in the file, from 1
     reason: str
     fault: bool  # False: there was nothing on it to read
 
@@ -29,15 +33,15 @@ class DocumentRecord(Record):
     path: str  # as given by the user, "-" for standard input
     content_hash: str  # SHA-256 of the file
     format: str
-    pages_total: int | None = None
-    pages_read: int = 0
+    pages_total: Count | None = None
+    pages_read: Count = 0
     pages_skipped: list[SkippedPage] = Field(default_factory=list)
-    characters: int = 0  # extracted
-    characters_in_passages: int = 0  # of these; each of the others is in `dropped`
-    dropped: dict[str, int] = Field(default_factory=dict)  # characters that are in no passage, by rule
-    lines_dropped: int = 0  # running headers, footers and page numbers
-    tokens: int = 0
-    segments: int = 0
+    characters: Count = 0  # extracted
+    characters_in_passages: Count = 0  # of these; each of the others is in `dropped`
+    dropped: dict[str, Count] = Field(default_factory=dict)  # characters that are in no passage, by rule
+    lines_dropped: Count = 0  # running headers, footers and page numbers
+    tokens: Count = 0
+    segments: Count = 0
     complete: bool = False
 
     @model_validator(mode="before")
@@ -97,18 +101,21 @@ class MemoryRecord(Record):
     program: str  # version of infini that wrote it last
     model: str  # name or path, as given
     fingerprints: dict[str, str]  # of model, adapter, tokenizer and memory form
-    segment_length: int  # tokens
+    segment_length: Annotated[int, Field(ge=1, le=MAX_SEGMENT_LENGTH)]  # tokens
     device: str
     dtype: str
     documents: list[DocumentRecord] = Field(default_factory=list)
     failed: list[FailedDocument] = Field(default_factory=list)
-    tokens: int = 0
-    segments: int = 0
-    passages: int = 0
-    sections: int = 0
-    memory_bytes: int = 0  # of the matrices and norms
-    seconds: float = 0.0  # spent reading
+    tokens: Count = 0
+    segments: Count = 0
+    passages: Count = 0
+    sections: Count = 0
+    memory_bytes: Count = 0  # of the matrices and norms
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # spent reading
     complete: bool = False  # False: a read was interrupted
+    # digests from format version 2 on
+    rows_digest: str | None = None  # of the documents, sections and passages that belong to this snapshot
+    passages_sha256: str | None = None  # of the file of passages, once all was read
 
 
 def parse_record(values: Mapping[str, Any], source: str) -> MemoryRecord:

@@ -1,5 +1,6 @@
 """The tables of a passage store: made, recognised, and SQLite's failures told in words for the user."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,31 @@ SCHEMA = {
     "passage_index": f"""CREATE VIRTUAL TABLE passage_index USING fts5(
         text, section, content='passage_words', content_rowid='id', tokenize='{TOKENIZE}')""",
 }
-_KEPT_BY_FTS5 = frozenset(f"passage_index_{part}" for part in ("data", "idx", "docsize", "config"))
+TABLES = {"documents": 4, "sections": 7, "passages": 10}  # all that is not made from them, with their columns
+# what holds for every row that this program writes, beyond what the tables themselves demand
+SOUND_ROWS = {
+    "documents": "typeof(path) = 'text' AND typeof(content_hash) = 'text' AND typeof(format) = 'text'",
+    "sections": """document_id BETWEEN 1 AND (SELECT count(*) FROM documents) AND typeof(title) = 'text'
+        AND typeof(level) = 'integer' AND typeof(page) = 'integer' AND page > 0
+        AND typeof(page_label) IN ('text', 'null') AND typeof(first_passage) = 'integer'""",
+    "passages": """document_id BETWEEN 1 AND (SELECT count(*) FROM documents) AND typeof(page) = 'integer'
+        AND (section_id IS NULL OR section_id BETWEEN 1 AND (SELECT count(*) FROM sections)) AND page > 0
+        AND typeof(page_label) IN ('text', 'null') AND typeof(line) IN ('integer', 'null')
+        AND typeof(start) = 'integer' AND typeof("end") = 'integer' AND start BETWEEN 0 AND "end"
+        AND typeof(tokens) = 'integer' AND tokens BETWEEN 0 AND 2147483647 AND typeof(text) = 'text'""",
+}
+_INDEX = "passage_index"
+# what FTS5 keeps the index in, as it has made it since SQLite 3.20
+_KEPT_BY_FTS5 = {
+    f"{_INDEX}_data": f"CREATE TABLE '{_INDEX}_data'(id INTEGER PRIMARY KEY, block BLOB)",
+    f"{_INDEX}_idx": f"CREATE TABLE '{_INDEX}_idx'(segid, term, pgno, PRIMARY KEY(segid, term)) WITHOUT ROWID",
+    f"{_INDEX}_docsize": f"CREATE TABLE '{_INDEX}_docsize'(id INTEGER PRIMARY KEY, sz BLOB)",
+    f"{_INDEX}_config": f"CREATE TABLE '{_INDEX}_config'(k PRIMARY KEY, v) WITHOUT ROWID",
+}
+_KIND = re.compile(r"CREATE (?:VIRTUAL )?(TABLE|VIEW|INDEX)")
+# bytes of one value; a passage is a few kilobytes, and no value may take the memory of the machine
+_MAX_VALUE_BYTES = 16 * 2**20
+_LIMIT_LENGTH = 0  # SQLITE_LIMIT_LENGTH, which Python 3.10 does not name
 
 
 def prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> None:
@@ -43,6 +68,8 @@ def prepare(connection: sqlite3.Connection, path: Path, *, create: bool) -> None
         # a file from elsewhere must not be able to run code through its schema
         run("PRAGMA trusted_schema = OFF")
         run("PRAGMA cell_size_check = ON")
+        if hasattr(connection, "setlimit"):  # from Python 3.11 on
+            connection.setlimit(_LIMIT_LENGTH, _MAX_VALUE_BYTES)
         run("PRAGMA synchronous = FULL")
         # KiB; writes that fit are not spilled, so that readers are not locked out
         run("PRAGMA cache_size = -65536")
@@ -69,13 +96,21 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} has format {version}; this version of infini reads format {SCHEMA_VERSION}",
             hint="upgrade infini" if version > SCHEMA_VERSION else "read the documents anew with --force",
         )
-    found = dict(run("SELECT name, sql FROM sqlite_master"))
-    foreign = sorted(set(found) - set(SCHEMA) - _KEPT_BY_FTS5)
-    changed = sorted(name for name, statement in SCHEMA.items() if found.get(name) != statement)
-    if foreign or changed:
+    found = run("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    expected = [_row(name, statement) for name, statement in {**SCHEMA, **_KEPT_BY_FTS5}.items()]
+    if sorted(found, key=repr) != sorted(expected, key=repr):
+        names = sorted({str(row[1])[:60] for row in set(found) ^ set(expected)})
         raise SnapshotError(
-            f"{path} is damaged or was tampered with: unexpected {', '.join(foreign + changed)}"
+            f"{path} is damaged or was tampered with: unexpected {', '.join(names) or 'duplicates'}"
         )
+
+
+def _row(name: str, statement: str) -> tuple[str, str, str, str]:
+    """An entry of sqlite_master for one of our statements."""
+    kind = _KIND.match(statement)
+    assert kind is not None
+    table = "passages" if kind[1] == "INDEX" else name
+    return kind[1].lower(), name, table, statement
 
 
 @contextmanager

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 FORMAT = "infini-memory"
-FORMAT_VERSION = 1
-MAX_HEADER_BYTES = 64 * 2**20
-MAX_FILE_BYTES = 16 * 2**30
+# 2 added digests of the passages to the metadata; files of version 1 lack them and are read all the same
+FORMAT_VERSION = 2
+READABLE_VERSIONS = frozenset({"1", "2"})
+MAX_HEADER_BYTES = 16 * 2**20  # parsed, a hostile header may take some 25 times as much
+MAX_FILE_BYTES = 2**30  # the memory of the largest models takes some tens of megabytes
 
 _MAX_DIMENSIONS = 8
 _NO_DIGEST = "0" * 64
@@ -126,9 +128,9 @@ def read_snapshot(path: Path) -> Snapshot:
             hint=_ANEW,
         )
     version = described.get("format_version")
-    if version != str(FORMAT_VERSION):
+    if version not in READABLE_VERSIONS:
         raise SnapshotError(
-            f"{path} has format version {version}; this version of infini reads version {FORMAT_VERSION}",
+            f"{path} has format version {version}; this version of infini reads up to {FORMAT_VERSION}",
             hint="upgrade infini, or read the documents anew with --force",
         )
     entries = _entries(path, header, len(raw) - header_end)

@@ -26,6 +26,8 @@ def from_arrays(arrays: "Mapping[str, np.ndarray]", like: MemoryState, source: s
 
     Raises SnapshotError when the arrays are not of that model's shapes.
     """
+    import numpy as np
+
     layers = []
     for number, expected in enumerate(like):
         tensors = []
@@ -36,6 +38,11 @@ def from_arrays(arrays: "Mapping[str, np.ndarray]", like: MemoryState, source: s
                 raise SnapshotError(
                     f"{source} does not fit the model: {name} is {None if array is None else array.shape},"
                     f" not {tuple(shaped.shape)}",
+                    hint="read the documents anew with --force",
+                )
+            if array.dtype != "float32" or not np.isfinite(array).all():
+                raise SnapshotError(
+                    f"{source} is damaged: {name} holds something else than finite numbers",
                     hint="read the documents anew with --force",
                 )
             tensors.append(torch.from_numpy(array.copy()).to(shaped.device))

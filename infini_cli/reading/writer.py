@@ -7,24 +7,27 @@ that no half memory is ever seen, and a memory that is read anew is replaced onl
 replace it.
 """
 
-import os
 import shutil
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from infini_cli import __version__
+from infini_cli.documents import content_hash
 from infini_cli.errors import SnapshotError, UsageError
 from infini_cli.nn.memory import state_bytes
-from infini_cli.reading.atomic import sync_directory
+from infini_cli.reading import library
+from infini_cli.reading.atomic import remove_temporaries
 from infini_cli.reading.fingerprints import check_fingerprints
-from infini_cli.reading.library import PASSAGES_FILE, SNAPSHOT_FILE, discard
+from infini_cli.reading.library import PASSAGES_FILE, SNAPSHOT_FILE
 from infini_cli.reading.passages import PassageStore
 from infini_cli.reading.records import MemoryRecord, parse_record
 from infini_cli.reading.segments import Engine, SegmentFeeder
 from infini_cli.reading.snapshot import read_snapshot, write_snapshot
 from infini_cli.reading.state_arrays import from_arrays, to_arrays
+from infini_cli.reading.verifying import ANEW, take_back
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,29 +83,21 @@ class MemoryWriter:
             SnapshotError: the memory is damaged, or of another model.
             UsageError: it was read in segments of another length.
         """
+        remove_temporaries(target)
         file = target / SNAPSHOT_FILE
         snapshot = read_snapshot(file)
         record = parse_record(snapshot.metadata, str(file))
         _check_engine(record, engine, f"the memory {target.name!r}")
         arrays = snapshot.arrays()
-        pending: np.ndarray | None = arrays.get(PENDING)
         state = from_arrays(arrays, engine.empty_state(), str(file))
+        pending = _pending(arrays, engine, str(file))
         store = PassageStore(target / PASSAGES_FILE)
         try:
-            if store.count() < record.passages:
-                raise SnapshotError(
-                    f"{store.path} is damaged: it holds {store.count()} passages of {record.passages}",
-                    hint="read the documents anew with --force",
-                )
-            store.truncate(
-                passages=record.passages, sections=record.sections, documents=len(record.documents)
-            )
-            store.commit()
+            take_back(store, record)
         except BaseException:
             store.close()
             raise
-        feeder = SegmentFeeder(engine, state, [] if pending is None else pending.tolist())
-        return cls(target, target, record, store), feeder
+        return cls(target, target, record, store), SegmentFeeder(engine, state, pending)
 
     @property
     def published(self) -> bool:
@@ -120,7 +115,9 @@ class MemoryWriter:
         record.passages, record.sections = self.store.count(), self.store.section_count()
         record.memory_bytes = state_bytes(feeder.state)
         record.updated, record.program = timestamp(), __version__
+        record.rows_digest = self.store.rows_digest()
         self.store.commit()
+        record.passages_sha256 = content_hash(self.store.path) if record.complete else None
         arrays = {**to_arrays(feeder.state), PENDING: np.asarray(feeder.pending, dtype=np.int64)}
         write_snapshot(self._directory / SNAPSHOT_FILE, arrays, record.model_dump())
         if not self.published:
@@ -128,10 +125,7 @@ class MemoryWriter:
 
     def _publish(self) -> None:
         def move() -> None:
-            if self._target.exists():
-                discard(self._target)
-            os.rename(self._directory, self._target)
-            sync_directory(self._target.parent)
+            library.replace(self._target, self._directory)
             self._directory = self._target
 
         self.store.move(move, self._target / PASSAGES_FILE)
@@ -149,6 +143,18 @@ class MemoryWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _pending(arrays: "Mapping[str, np.ndarray]", engine: Engine, source: str) -> list[int]:
+    """The tokens that wait for their chunk. Raises SnapshotError for what the model cannot read."""
+    array = arrays.get(PENDING)
+    if array is None:
+        return []
+    tokens = array.tolist()
+    known = array.ndim == 1 and array.dtype.kind == "i"
+    if not known or any(not 0 <= token < engine.tokenizer.vocab_size for token in tokens):
+        raise SnapshotError(f"{source} holds tokens that are none of the model", hint=ANEW)
+    return tokens
 
 
 def _check_engine(record: MemoryRecord, engine: Engine, source: str) -> None:

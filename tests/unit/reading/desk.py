@@ -41,7 +41,7 @@ class Desk:
         with PassageStore(self.target / PASSAGES_FILE) as store:
             return {
                 "arrays": {name: array.tobytes() for name, array in snapshot.arrays().items()},
-                "record": record.model_dump(exclude={"created", "updated", "seconds"}),
+                "record": record.model_dump(exclude={"created", "updated", "seconds", "passages_sha256"}),
                 "passages": list(store.passages_between(1, 10**6)),
                 "sections": store.sections(),
                 "documents": store.documents(),

@@ -10,6 +10,7 @@ import pytest
 from infini_cli.documents import Page
 from infini_cli.documents.model import BLANK
 from infini_cli.errors import DeviceMemoryError, Interrupted
+from infini_cli.reading import library
 from infini_cli.reading import writer as writer_module
 from infini_cli.reading.library import PASSAGES_FILE, SNAPSHOT_FILE
 from infini_cli.reading.options import Progress
@@ -123,7 +124,7 @@ def test_killed_while_replacing_keeps_the_old_memory(desk: Desk, monkeypatch: py
     desk.read(first)
     before = desk.memory()
     with monkeypatch.context() as patch:
-        kill_at(patch, writer_module, "discard", after=False, survived=0, copy=lambda: None)
+        kill_at(patch, library, "replace", after=False, survived=0, copy=lambda: None)
         with pytest.raises(Killed):
             desk.read(second, mode="anew")
     assert desk.memory() == before

@@ -204,8 +204,8 @@ def test_no_bytes_whatever_raise_anything_else(tmp_path: Path, data: bytes) -> N
 
 
 def test_a_newer_format_is_named(path: Path) -> None:
-    path.write_bytes(sealed({}, b"", format_version="2"))
-    with pytest.raises(SnapshotError, match="format version 2") as caught:
+    path.write_bytes(sealed({}, b"", format_version="3"))
+    with pytest.raises(SnapshotError, match="format version 3") as caught:
         read_snapshot(path)
     assert "upgrade" in (caught.value.hint or "")
 
