@@ -138,6 +138,12 @@ class _Bounded(io.FileIO):
             raise zipfile.BadZipFile("its list of contents is too long")
         return super().read(size)
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            raise zipfile.BadZipFile("its list of contents points outside the file") from None
+
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[zipfile.ZipFile]:

@@ -50,9 +50,11 @@ class DocumentRecord(Record):
         """Accounts that had one rule besides white space, which they did not tell from passages."""
         if isinstance(values, dict) and "characters_dropped" in values:
             values = dict(values)
-            left_out = values.pop("characters_dropped")
+            left_out, characters = values.pop("characters_dropped"), values.get("characters", 0)
+            if not (type(left_out) is type(characters) is int):
+                raise ValueError("characters are counted in whole numbers")
             values["dropped"] = {RUNNING_LINES: left_out} if left_out else {}
-            values["characters_in_passages"] = values.get("characters", 0) - left_out
+            values["characters_in_passages"] = characters - left_out
         return values
 
     @property
