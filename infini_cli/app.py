@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from infini_cli import __version__
-from infini_cli.commands import ask, config, evaluate, ingest, load, memories, models, save, summarize
+from infini_cli.commands import ask, chat, config, evaluate, ingest, load, memories, models, save, summarize
 from infini_cli.commands.options import (
     Debug,
     Device,
@@ -74,6 +74,7 @@ def root(
 app.command("ingest", rich_help_panel=READ, no_args_is_help=True)(ingest.ingest)
 app.command("ask", rich_help_panel=READ, no_args_is_help=True)(ask.ask)
 app.command("summarize", rich_help_panel=READ)(summarize.summarize)
+app.command("chat", rich_help_panel=READ)(chat.chat)
 app.command("save", rich_help_panel=KEEP)(save.save)
 app.command("load", rich_help_panel=KEEP, no_args_is_help=True)(load.load)
 app.add_typer(memories.app, name="memories", rich_help_panel=KEEP)

@@ -165,7 +165,7 @@ class Reporter:
     def show_error(self, error: InfiniError) -> None:
         """Print an error as `error:` and `hint:` lines, or as the JSON object if none was printed yet.
 
-        Only `main` calls this.
+        Only `main` calls this, and commands that go on with the next of many things.
         """
         if self.json and (self.object_emitted or self._emit_error_object(error)):
             return
@@ -186,9 +186,8 @@ class Reporter:
 
     def _emit_error_object(self, error: InfiniError) -> bool:
         """Print an error as JSON; False when standard output cannot take it, as on a full disk."""
-        fields = {"code": error.exit_code, "kind": error.kind, "message": error.message, "hint": error.hint}
         try:
-            self.emit_json({"error": fields})
+            self.emit_json({"error": error.describe()})
         except BrokenPipeError:
             raise
         except OSError:

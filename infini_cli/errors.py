@@ -29,6 +29,10 @@ class InfiniError(Exception):
         self.message = message
         self.hint = hint
 
+    def describe(self) -> dict[str, str | int | None]:
+        """The error for `--json`."""
+        return {"code": self.exit_code, "kind": self.kind, "message": self.message, "hint": self.hint}
+
 
 class UsageError(InfiniError):
     """The command line, a setting or a name given by the user is wrong."""

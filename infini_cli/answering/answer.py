@@ -2,14 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from infini_cli.answering.citations import Citation, Cited, make_citation, weigh_answer
 from infini_cli.answering.evidence import Evidence, find_evidence
 from infini_cli.answering.excerpts import excerpts, most_telling
 from infini_cli.answering.held import held_sentences
-from infini_cli.answering.prompts import evidence_messages, is_refusal, memory_messages
+from infini_cli.answering.prompts import Exchange, evidence_messages, is_refusal, memory_messages
 from infini_cli.answering.prose import one_line
 from infini_cli.answering.support import Witness
 from infini_cli.answering.writing import Usage, Writer
@@ -17,6 +17,7 @@ from infini_cli.reading.memory import OpenMemory
 from infini_cli.reading.passages import Passage
 
 NOT_FOUND = "The document does not seem to say."
+QUOTING = "The document says: "  # before its own sentence, given where the model's was not borne out
 CITATIONS = 3
 # Share of the question that a sentence must speak of to be quoted as its answer. With the limit for evidence this
 # quotes for 17% of the questions about articles that are not in the document, and loses 4% of the right quotes.
@@ -25,6 +26,22 @@ _MAX_SENTENCES = 2
 _HEARD = 6  # passages that the model's sentences are held against
 
 OnText = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What was said before a question.
+
+    Attributes:
+        exchanges: what the model is shown of it.
+        searched: words of it that are looked for beside the question's own; empty for a question that stands alone.
+    """
+
+    exchanges: tuple[Exchange, ...] = ()
+    searched: str = ""
+
+
+NOTHING_BEFORE = Context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +78,7 @@ def answer(
     *,
     citations: int = CITATIONS,
     on_text: OnText = lambda text: None,
+    context: Context = NOTHING_BEFORE,
 ) -> Answer:
     """Answer from the passages that bear on a question, with the memory behind them.
 
@@ -73,17 +91,20 @@ def answer(
         writer: the model, with the state of `memory` behind its window.
         citations: at most so many.
         on_text: gets the answer piece by piece.
+        context: what was said before, in a conversation.
     """
     started = time.monotonic()
-    evidence = find_evidence(memory.passages, question, limit=max(4 * citations, _HEARD))
+    evidence = find_evidence(
+        memory.passages, question, limit=max(4 * citations, _HEARD), earlier=context.searched
+    )
     sentences: list[str] = []
     quoted: Passage | None = None
     if evidence.bears:
-        sentences = _write(question, evidence, writer, on_text)
+        sentences = _write(question, evidence, writer, on_text, context.exchanges)
         telling = most_telling(evidence)
         if not sentences and telling.coverage >= QUOTED_FROM:
             quoted = telling.passage
-            sentences = [f"The document says: “{one_line(telling.text)}”"]
+            sentences = [f"{QUOTING}“{one_line(telling.text)}”"]
             on_text(sentences[0])
     if not sentences:
         sentences = [NOT_FOUND]
@@ -124,11 +145,13 @@ def answer_from_memory(question: str, writer: Writer, *, on_text: OnText = lambd
     )
 
 
-def _write(question: str, evidence: Evidence, writer: Writer, on_text: OnText) -> list[str]:
+def _write(
+    question: str, evidence: Evidence, writer: Writer, on_text: OnText, exchanges: Sequence[Exchange]
+) -> list[str]:
     """The sentences of the model that the evidence bears out, up to the first that it does not."""
     heard = [finding.passage.text for finding in evidence.findings[:_HEARD]]
     witness = Witness(heard, evidence.question, evidence.weights)
-    messages = evidence_messages(question, excerpts(evidence, writer))
+    messages = evidence_messages(question, excerpts(evidence, writer, exchanges), exchanges)
     written: list[str] = []
     for sentence in held_sentences(writer, messages, witness, limit=_MAX_SENTENCES):
         written.append(NOT_FOUND if not written and is_refusal(sentence) else sentence)

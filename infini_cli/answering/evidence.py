@@ -46,7 +46,7 @@ class Evidence:
 
 
 def find_evidence(
-    store: PassageStore, text: str, *, limit: int, first: int = 1, last: int | None = None
+    store: PassageStore, text: str, *, limit: int, first: int = 1, last: int | None = None, earlier: str = ""
 ) -> Evidence:
     """The best passages for a question.
 
@@ -55,8 +55,9 @@ def find_evidence(
         text: the question, as the user wrote it.
         limit: at most so many passages.
         first, last: only passages numbered so, both included.
+        earlier: what was said before and the question leans on.
     """
-    question = parse_question(text)
+    question = parse_question(text, earlier)
     total = store.count()
     if question.general:
         return _opening(store, question, limit, first, last if last is not None else total)

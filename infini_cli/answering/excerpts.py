@@ -1,10 +1,11 @@
 """What of the evidence is put before the model: the best passage whole, single sentences of the next ones."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from infini_cli.answering import words
 from infini_cli.answering.evidence import Evidence, Finding
-from infini_cli.answering.prompts import evidence_messages
+from infini_cli.answering.prompts import Exchange, evidence_messages
 from infini_cli.answering.prose import heading_end, one_line
 from infini_cli.answering.quotes import best_quote, score_sentences
 from infini_cli.answering.writing import Writer
@@ -24,12 +25,18 @@ class Excerpt:
     coverage: float
 
 
-def excerpts(evidence: Evidence, writer: Writer) -> list[str]:
-    """Texts for the prompt, the one that bears on the question most last; as many as fit into the window."""
+def excerpts(evidence: Evidence, writer: Writer, earlier: Sequence[Exchange] = ()) -> list[str]:
+    """Texts for the prompt, the one that bears on the question most last; as many as fit into the window.
+
+    Args:
+        evidence: for the question.
+        writer: the model.
+        earlier: what stands in the window before them.
+    """
     best, *others = evidence.findings[:_PASSAGES]
     texts = [one_line(_best_sentence(evidence, finding).text) for finding in reversed(others)]
     texts.append(without_heading(best.passage))
-    while texts and writer.room(evidence_messages(evidence.question.text, texts)) < 0:
+    while texts and writer.room(evidence_messages(evidence.question.text, texts, earlier)) < 0:
         texts.pop(0)
     return texts or [one_line(most_telling(evidence).text)]
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 Messages = list[dict[str, str]]
+Exchange = tuple[str, str]  # a question and its answer
 
 REFUSAL = "The document does not say."
 _REFUSES = re.compile(
@@ -39,14 +40,32 @@ _EXAMPLE_SUMMARY = (
 )
 
 
-def evidence_messages(question: str, passages: Sequence[str]) -> Messages:
-    """The question with passages of the document before it, the one that bears on it most last."""
+def evidence_messages(question: str, passages: Sequence[str], earlier: Sequence[Exchange] = ()) -> Messages:
+    """The question with passages of the document before it, the one that bears on it most last.
+
+    Args:
+        question: as asked.
+        passages: texts.
+        earlier: questions of the same conversation and their answers, in order.
+    """
+    said = [
+        {"role": role, "content": text}
+        for exchange in earlier
+        for role, text in zip(("user", "assistant"), exchange, strict=True)
+    ]
     return [
         {"role": "system", "content": _INSTRUCTION},
         {"role": "user", "content": _ask([_EXAMPLE_TEXT], _EXAMPLE_QUESTION)},
         {"role": "assistant", "content": _EXAMPLE_ANSWER},
+        *said,
         {"role": "user", "content": _ask(passages, question)},
     ]
+
+
+def exchange_text(exchange: Exchange) -> str:
+    """A question and its answer as running text, the form in which a conversation is read into a memory."""
+    question, answer = exchange
+    return f"Question: {question}\nAnswer: {answer}\n\n"
 
 
 def memory_messages(question: str) -> Messages:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from infini_cli.answering import words
 
 _ASKING_WEIGHT = 0.25
+_EARLIER_WEIGHT = 0.35  # of a word that only what was said before has
 _MOST_WORDS = 100  # of a question that are searched for; a page pasted in as a question has more
 _QUOTED = re.compile(r"\"([^\"]{2,})\"|“([^”]{2,})”|«([^»]{2,})»|`([^`]{2,})`")
 _NUMBER_ASKED = re.compile(
@@ -28,11 +29,12 @@ class Term:
     stem: str
     weight: float
     names: bool
+    earlier: bool = False  # not of the question itself, but of what was said before it
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a question asks for, in the words of the index."""
+    """What a question asks for, in the words of the index; `earlier` is what was said before that it leans on."""
 
     text: str
     terms: tuple[Term, ...]
@@ -44,6 +46,13 @@ class Question:
     wants_time: bool
     wants_person: bool
     wants_definition: bool  # asks what or who something is
+    earlier: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The stem of what a question for a definition asks about: its last own word, if it has one."""
+        own = [term.stem for term in self.terms if not term.earlier]
+        return (own or [term.stem for term in self.terms] or [""])[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,13 @@ class _Word:
         return bool(self.quotation) or any(letter.isupper() or letter.isdigit() for letter in letters)
 
 
-def parse_question(text: str) -> Question:
-    """Find the distinct content words of a question, in order, and which of them belong together."""
+def parse_question(text: str, earlier: str = "") -> Question:
+    """Find the distinct content words of a question, in order, and which of them belong together.
+
+    Args:
+        text: the question, as the user wrote it.
+        earlier: what was said before and the question leans on; its words are looked for too, and count for less.
+    """
     found = _words(text)
     kept = [word for word in found if word.quotation or words.is_content(word.text) or _is_sign(text, word)]
     kept = kept[:_MOST_WORDS]
@@ -75,25 +89,33 @@ def parse_question(text: str) -> Question:
     if len(stems) != len(kept):  # a script that the stemmer cuts differently: each word stands for itself
         stems = [word.text.lower() for word in kept]
 
+    before = parse_question(earlier).terms if earlier else ()
     number_of: dict[str, int] = {}
     terms: list[Term] = []
     for word, stem in zip(kept, stems, strict=True):
         if stem not in number_of:
             number_of[stem] = len(terms)
             # "What does it mean?" has nothing but asking words: then they are all there is to look for.
-            weight = _ASKING_WEIGHT if about and word.asks else 1.0
+            weight = _ASKING_WEIGHT if word.asks and (about or before) else 1.0
             terms.append(Term(word.text, stem, weight, word.names))
+    carried = [term for term in before if term.stem not in number_of]
+    terms += [
+        replace(term, weight=_EARLIER_WEIGHT * term.weight, earlier=True)
+        for term in carried[: _MOST_WORDS - len(terms)]
+    ]
     return Question(
         text=text,
         terms=tuple(terms),
         links=_links(text, kept, [number_of[stem] for stem in stems]),
         general=bool(found)
         and not about
+        and not carried
         and (not kept or any(word.text.lower() in words.DOCUMENT_WORDS for word in kept)),
         wants_number=bool(_NUMBER_ASKED.search(text)),
         wants_time=bool(_TIME_ASKED.search(text)),
         wants_person=bool(_PERSON_ASKED.search(text)),
         wants_definition=bool(_DEFINITION_ASKED.search(text)),
+        earlier=earlier,
     )
 
 

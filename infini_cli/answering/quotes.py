@@ -95,10 +95,9 @@ def _is_fragment(sentence: str) -> bool:
 def _defines(found: Sequence[str], question: Question) -> float:
     """1 for a sentence that begins with what is asked about and goes on with "is", "means", …; less for the like."""
     asked = {term.stem for term in question.terms}
-    subject = question.terms[-1].stem if question.terms else ""
     best = 0.0
     for place, stem in enumerate(found):
-        after = found[place + 1 : place + 1 + _REACH] if stem == subject else ()
+        after = found[place + 1 : place + 1 + _REACH] if stem == question.subject else ()
         if _DEFINING.isdisjoint(after):
             continue
         begins = asked.union(_ARTICLES).issuperset(found[:place])

@@ -61,7 +61,8 @@ class Witness:
         question: Question | None = None,
         weights: Mapping[str, float] | None = None,
     ) -> None:
-        asked = question.text if question is not None else ""
+        # to repeat what was said before answers nothing either
+        asked = f"{question.text} {question.earlier}" if question is not None else ""
         self._asked = set(words.stem(words.mend(asked)))
         whole = words.mend("\n\n".join([*texts, asked]))
         self._numbers = set(_NUMBER.findall(whole))

@@ -5,8 +5,10 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import torch
+
 from infini_cli.answering.prompts import Messages
-from infini_cli.nn.generate import Sampling, generate
+from infini_cli.nn.generate import Sampling, fold, generate
 from infini_cli.nn.memory import MemoryState
 from infini_cli.reading.engine import ModelEngine
 
@@ -33,13 +35,22 @@ class Writer(Protocol):
         """Tokens left in the window beside this conversation and the answer to it; below 0 when it does not fit."""
 
 
+class RememberingWriter(Writer, Protocol):
+    """A writer with a memory that texts can be read into."""
+
+    state: MemoryState
+
+    def read(self, text: str) -> int:
+        """Read a text into the memory and return its tokens; the state held before is left as it is."""
+
+
 @dataclass(slots=True)
 class ModelWriter:
     """A writer that is a model with a memory behind its window.
 
     Attributes:
         engine: the model.
-        state: the memory it looks back into; it is left as it is.
+        state: the memory it looks back into; writing leaves it as it is.
         sampling: how tokens are chosen, and at most how many.
         window: tokens attended to exactly.
     """
@@ -82,6 +93,13 @@ class ModelWriter:
         """Tokens left in the window beside this conversation and the answer to it; below 0 when it does not fit."""
         prompt = len(self.engine.tokenizer.encode_chat(messages))
         return self.window - prompt - self._sampling(max_tokens).max_new_tokens
+
+    def read(self, text: str) -> int:
+        """Read a text into the memory and return its tokens; the state held before is left as it is."""
+        tokens = self.engine.tokenizer.encode(text)
+        with torch.inference_mode():
+            self.state = fold(self.engine.model, tokens, self.state)
+        return len(tokens)
 
     def _sampling(self, max_tokens: int | None) -> Sampling:
         limit = self.sampling.max_new_tokens

@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infini_cli.commands.answers import describe_answer, emit_answer
 from infini_cli.commands.options import (
     ANSWER,
     INPUT,
@@ -197,7 +198,7 @@ class _Show:
         """Print what belongs to all answers together."""
         reporter = self.session.reporter
         if reporter.json and self.many and not self.stream:
-            reporter.emit_json({"answers": [self._describe(each) for each in answers]})
+            reporter.emit_json({"answers": [describe_answer(self.opened, each) for each in answers]})
         if self.memory_only:
             reporter.note("from the memory alone: no passage was looked up, so there is nothing to cite")
 
@@ -210,39 +211,16 @@ class _Show:
         return lambda text: reporter.emit(text, end="")
 
     def _print(self, answer: "Answer") -> None:
-        from infini_cli.commands.places import emit_citations
-
         reporter = self.session.reporter
         if reporter.json:
             if self.stream:
-                reporter.emit_json_line(self._describe(answer))
+                reporter.emit_json_line(describe_answer(self.opened, answer))
             elif not self.many:
-                reporter.emit_json(self._describe(answer))
+                reporter.emit_json(describe_answer(self.opened, answer))
             return
-        if self.stream:
-            reporter.emit("")
-        else:
-            reporter.emit_markdown(answer.text)
-        several = len(self.opened.memory.record.documents) > 1
-        heading = None if answer.found else "The nearest passages:"
-        emit_citations(reporter, answer.citations, several=several, heading=heading)
+        emit_answer(reporter, self.opened, answer, streamed=self.stream)
         if self.many:
             reporter.emit("")
-
-    def _describe(self, answer: "Answer") -> dict[str, Any]:
-        """The result for `--json`."""
-        opened = self.opened
-        return {
-            "question": answer.question,
-            "answer": answer.text,
-            "found": answer.found,
-            "source": answer.source,
-            "citations": [asdict(citation) for citation in answer.citations],
-            "memory": opened.name,
-            "model": opened.engine.model_name,
-            "usage": asdict(answer.usage),
-            "seconds": opened.seconds(answer.first_token_s, answer.total_s),
-        }
 
 
 def _raise_for_missing(answers: "Sequence[Answer]") -> None:

@@ -1,4 +1,6 @@
-"""`infini config`: the settings in force and where each comes from."""
+"""`infini config`: the settings in force, where each comes from, and how to change yours."""
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,11 +15,18 @@ from infini_cli.commands.options import (
     Offline,
     Quiet,
     SegmentLength,
+    Session,
     Window,
     start,
 )
+from infini_cli.errors import DiskError, UsageError
 
-app = typer.Typer(no_args_is_help=True, help="See the settings and where each comes from.")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+app = typer.Typer(no_args_is_help=True, help="See and change the settings.")
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The setting; see `infini config show`.")]
 
 
 @app.command("show")
@@ -52,6 +61,40 @@ def show(
     session.reporter.emit_table(("setting", "value", "origin"), rows)
 
 
+@app.command("set")
+def set_(
+    ctx: typer.Context,
+    key: Key,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Its value from now on.")],
+    json: Json = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+    debug: Debug = False,
+) -> None:
+    """Set one setting in your settings file; comments and everything else in it stay."""
+    from infini_cli.settings_edit import parse_value
+
+    session = start(ctx)
+    _change(session, key, parse_value(key, value))
+
+
+@app.command("unset")
+def unset(
+    ctx: typer.Context,
+    key: Key,
+    json: Json = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+    debug: Debug = False,
+) -> None:
+    """Take one setting out of your settings file: its default counts again."""
+    from infini_cli.settings_edit import check_setting
+
+    session = start(ctx)
+    check_setting(key)
+    _change(session, key, None)
+
+
 @app.command("path")
 def path(
     ctx: typer.Context,
@@ -76,6 +119,43 @@ def path(
         session.reporter.emit_json({name: str(place) for name, place in places.items()})
         return
     session.reporter.emit_fields((name, str(place)) for name, place in places.items())
+
+
+def _change(session: Session, name: str, value: str | int | bool | None) -> None:
+    """Write a setting into the user's file, and say which value counts now."""
+    from infini_cli import paths
+    from infini_cli.reading.atomic import write_atomically
+    from infini_cli.settings import load_settings
+    from infini_cli.settings_edit import with_value
+
+    file = paths.config_file()
+    text = _read(file)
+    changed = with_value(text, name, value)
+    if changed != text:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        # a link to a file of dotfiles stays a link
+        write_atomically(file.resolve(), [changed.encode()])
+    settings = load_settings({})
+    now, origin = getattr(settings, name), settings.origins[name]
+    if value is not None and origin != str(file):
+        session.reporter.warn(f"{name} is {_as_text(now)} all the same, from {origin}, which wins over {file}")
+    if session.reporter.json:
+        session.reporter.emit_json({"setting": name, "value": now, "origin": origin, "file": str(file)})
+    elif value is None:
+        session.reporter.note(f"{name} is not set in {file}; it is {_as_text(now)} ({origin})")
+    else:
+        session.reporter.note(f"{name} is {_as_text(value)} from now on, in {file}")
+
+
+def _read(file: "Path") -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except UnicodeDecodeError:
+        raise UsageError(f"the settings file {file} is not a text in UTF-8") from None
+    except OSError as error:
+        raise DiskError(f"the settings file {file} cannot be read: {error.strerror}") from None
 
 
 def _as_text(value: object) -> str:

@@ -94,6 +94,7 @@ def show(
         ("segments", f"{record.segments:,} of up to {record.segment_length:,} tokens"),
         ("memory", format_bytes(record.memory_bytes)),
         ("passages", f"{record.passages:,}"),
+        *_conversation(record.conversation_tokens),
         ("on disk", f"{format_bytes(info.disk_bytes)} in {info.directory}"),
     ]
     for document in record.documents:
@@ -170,6 +171,7 @@ def describe(info: "MemoryInfo") -> dict[str, Any]:
         "memory_bytes": record.memory_bytes,
         "disk_bytes": info.disk_bytes,
         "passages": record.passages,
+        "conversation_tokens": record.conversation_tokens,
         "model": record.model,
         "fingerprint": record.fingerprints,
         "directory": str(info.directory),
@@ -181,6 +183,11 @@ def summary(info: "MemoryInfo") -> str:
     count = len(info.record.documents)
     documents = "1 document" if count == 1 else f"{count} documents"
     return f"the memory {info.name!r}: {documents}, {info.record.tokens:,} tokens"
+
+
+def _conversation(tokens: int) -> list[tuple[str, str]]:
+    """What a conversation has left in a memory, as a field if it left anything."""
+    return [("conversation", f"{tokens:,} tokens read into it by /save in a chat")] if tokens else []
 
 
 def _describe_listed(memory: "ListedMemory") -> dict[str, Any]:

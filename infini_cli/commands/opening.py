@@ -53,8 +53,13 @@ class Opened:
 
 
 @contextmanager
-def open_for_questions(session: Session, files: Sequence[str]) -> Iterator[Opened]:
+def open_for_questions(session: Session, files: Sequence[str], *, from_pipe: bool = True) -> Iterator[Opened]:
     """The documents named or piped in, read for the occasion; without any, the memory kept.
+
+    Args:
+        session: of the command.
+        files: the documents named.
+        from_pipe: what is piped in is a document.
 
     Raises:
         InfiniError: as the reading of documents, or the opening of a memory.
@@ -65,7 +70,7 @@ def open_for_questions(session: Session, files: Sequence[str]) -> Iterator[Opene
             "either documents or --memory, not both",
             hint="to read them into a memory that is kept: infini ingest FILE --memory NAME",
         )
-    given = list(files) or ([STDIN] if not named and _is_piped_in(session) else [])
+    given = list(files) or ([STDIN] if from_pipe and not named and _is_piped_in(session) else [])
     with _read(session, given) if given else _kept(session) as opened:
         yield opened
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from infini_cli.answering.summary import Summary, SummaryPart
     from infini_cli.commands.opening import Opened
 
-_LONGEST_TOKENS = 512  # of anything the model writes at once; each sentence has a limit of its own
+LONGEST_TOKENS = 512  # of anything the model writes at once; each sentence has a limit of its own
 
 
 class Length(str, Enum):
@@ -90,23 +90,23 @@ def summarize(
         from infini_cli.answering.writing import ModelWriter
         from infini_cli.nn.generate import Sampling
 
-        sampling = Sampling(_LONGEST_TOKENS, temperature, top_p, repetition_penalty, seed)
+        sampling = Sampling(LONGEST_TOKENS, temperature, top_p, repetition_penalty, seed)
         writer = ModelWriter(opened.engine, opened.memory.state, sampling, session.settings.window)
-        show = _Show(session, opened, streams)
-        summary = tell(
-            opened.memory,
-            writer,
-            length=length.value,
-            focus=focus,
-            on_progress=show.begin,
-            on_part=show.part,
-        )
+        with ShowSummary(session, opened, streams) as show:
+            summary = tell(
+                opened.memory,
+                writer,
+                length=length.value,
+                focus=focus,
+                on_progress=show.begin,
+                on_part=show.part,
+            )
         show.whole(summary, length.value, focus)
     raise_for_unread(opened)
 
 
-class _Show:
-    """Prints a summary, as it grows or at its end."""
+class ShowSummary:
+    """Prints a summary, as it grows or at its end; a context manager while it grows."""
 
     def __init__(self, session: Session, opened: "Opened", stream: bool) -> None:
         self._reporter = session.reporter
@@ -114,6 +114,12 @@ class _Show:
         self._stream = stream
         self._several = len(opened.memory.record.documents) > 1
         self._progress = ExitStack()
+
+    def __enter__(self) -> "ShowSummary":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.close()
 
     def begin(self, number: int, total: int) -> None:
         """Say which part is being written; nothing is printed while progress is shown."""
@@ -133,11 +139,10 @@ class _Show:
 
     def whole(self, summary: "Summary", length: str, focus: str | None) -> None:
         """Print what remains to be printed."""
-        self._progress.close()
         reporter = self._reporter
         if reporter.json:
             emit = reporter.emit_json_line if self._stream else reporter.emit_json
-            emit(self._describe(summary, length))
+            emit(self.describe(summary, length))
             return
         if not summary.parts:
             reporter.emit(_nothing_told(focus))
@@ -155,7 +160,7 @@ class _Show:
         document = f"{part.document}: " if self._several else ""
         return f"## {document}{title}\n\n{part.text}\n"
 
-    def _describe(self, summary: "Summary", length: str) -> dict[str, Any]:
+    def describe(self, summary: "Summary", length: str) -> dict[str, Any]:
         """The result for `--json`."""
         opened = self._opened
         return {

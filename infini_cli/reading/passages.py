@@ -9,7 +9,7 @@ digest, whatever way they came there; see `rows_digest`.
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -420,6 +420,11 @@ class PassageStore:
         return result
 
     # the connection
+
+    def copy_to(self, path: Path) -> None:
+        """Write all that is committed to a new file, also while another process adds to this one."""
+        with in_words(path), closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
 
     def close(self) -> None:
         """Drop what was not committed and let go of the file."""

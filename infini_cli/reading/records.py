@@ -112,6 +112,7 @@ class MemoryRecord(Record):
     segments: Count = 0
     passages: Count = 0
     sections: Count = 0
+    conversation_tokens: Count = 0  # of conversations read into it; no passage holds them
     memory_bytes: Count = 0  # of the matrices and norms
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0  # spent reading
     complete: bool = False  # False: a read was interrupted

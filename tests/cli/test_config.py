@@ -45,3 +45,37 @@ def test_a_bad_settings_file_is_a_usage_error(
     assert (outcome.code, outcome.err) == (2, "")
     error = json.loads(outcome.out)["error"]
     assert error["message"] == f"unknown setting 'colour' in {tmp_path / 'infini.toml'}"
+
+
+def test_set_writes_the_users_file_and_unset_takes_it_back(run_main) -> None:
+    assert run_main("config", "set", "window", "1024").code == 0
+    assert run_main("config", "set", "device", "cpu").code == 0
+    assert paths.config_file().read_text() == 'window = 1024\ndevice = "cpu"\n'
+    lines = run_main("config", "show").out.splitlines()
+    assert f"window\t1024\t{paths.config_file()}" in lines
+    told = json.loads(run_main("config", "unset", "window", "--json").out)
+    assert (told["value"], told["origin"], told["file"]) == (2048, "default", str(paths.config_file()))
+    assert paths.config_file().read_text() == 'device = "cpu"\n'
+
+
+def test_set_says_what_wins_over_it(run_main, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFINI_WINDOW", "512")
+    outcome = run_main("config", "set", "window", "1024")
+    assert outcome.code == 0
+    assert "window is 512 all the same, from environment INFINI_WINDOW" in outcome.err
+
+
+@pytest.mark.parametrize("arguments", [["set", "window", "wide"], ["set", "colour", "red"], ["unset", "colour"]])
+def test_set_changes_nothing_when_it_is_wrong(run_main, arguments: list[str]) -> None:
+    assert run_main("config", *arguments).code == 2
+    assert not paths.config_file().exists()
+
+
+def test_set_keeps_a_link_to_the_file(run_main, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles.toml"
+    real.write_text("# mine\n")
+    paths.config_file().parent.mkdir(parents=True)
+    paths.config_file().symlink_to(real)
+    assert run_main("config", "set", "offline", "true").code == 0
+    assert real.read_text() == "# mine\noffline = true\n"
+    assert paths.config_file().is_symlink()

@@ -102,6 +102,7 @@ class ScriptedWriter:
     cut: bool = False
     asked: list[Messages] = field(default_factory=list)
     given: str = ""  # what was taken of all replies
+    state: tuple[str, ...] = ()  # the texts read into the memory
 
     def write(self, messages: Messages, *, max_tokens: int | None = None) -> Generator[str, None, None]:
         reply = self.replies[min(len(self.asked), len(self.replies) - 1)]
@@ -116,3 +117,7 @@ class ScriptedWriter:
 
     def room(self, messages: Messages, *, max_tokens: int | None = None) -> int:
         return self.window - sum(len(message["content"]) for message in messages)
+
+    def read(self, text: str) -> int:
+        self.state = (*self.state, text)
+        return len(text)
