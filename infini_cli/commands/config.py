@@ -138,7 +138,9 @@ def _change(session: Session, name: str, value: str | int | bool | None) -> None
     settings = load_settings({})
     now, origin = getattr(settings, name), settings.origins[name]
     if value is not None and origin != str(file):
-        session.reporter.warn(f"{name} is {_as_text(now)} all the same, from {origin}, which wins over {file}")
+        session.reporter.warn(
+            f"{name} is {_as_text(now)} all the same, from {origin}, which wins over {file}"
+        )
     if session.reporter.json:
         session.reporter.emit_json({"setting": name, "value": now, "origin": origin, "file": str(file)})
     elif value is None:

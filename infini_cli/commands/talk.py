@@ -186,7 +186,8 @@ class Talk:
                 }
             )
             return
-        spoken = f"{len(talk.turns)} questions so far, {len(talk.turns) - talk.folded} of them in the window"
+        count = len(talk.turns)
+        spoken = f"{count} question{'' if count == 1 else 's'} so far, {count - talk.folded} in the window"
         if talk.folded:
             spoken += f"; the others read into a copy of the memory ({talk.folded_tokens:,} tokens)"
         self._reporter.emit_fields(
@@ -211,7 +212,8 @@ class Talk:
             write_transcript(file, self._held(), turns, replace=file.absolute() in self._written)
             self._written.add(file.absolute())
             self._saved(
-                {"file": name, "turns": len(turns)}, f"wrote {len(turns)} questions and answers to {name}"
+                {"file": name, "turns": len(turns)},
+                f"wrote the conversation, {len(turns)} answers, to {name}",
             )
             return
         from infini_cli.reading.keeping import keep

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import select
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 from infini_cli import paths
 from infini_cli.answering.conversation import Conversation
 from infini_cli.commands import line_input
+from infini_cli.console import Reporter
 from infini_cli.reading import library
 from tests.conftest import Outcome
 
@@ -185,9 +187,40 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(
     outcome = run_main("chat", report)
     assert outcome.code == 0
     assert outcome.out.startswith(f"Half an\n{QUOTED}")
-    assert "1 questions so far" in outcome.out
+    assert "1 question so far" in outcome.out
     assert "Ctrl-D or /quit leaves" in outcome.err
     assert "stopped; this answer is not part of the conversation" in outcome.err
+
+
+def test_a_polite_request_to_stop_ends_the_program(
+    piped, report: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(self: Conversation, question: str, **_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+
+    monkeypatch.setattr(Conversation, "ask", stopped)
+    outcome = piped([BUILT, BUILT], report)
+    assert (outcome.code, outcome.err.splitlines()[-1]) == (130, "error: stopped")
+
+
+def test_the_history_is_private_and_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readline = pytest.importorskip("readline")
+    monkeypatch.setattr(line_input.LineInput, "_edits", lambda self: True)
+    typed = iter(["one", "  ", "two"])
+    monkeypatch.setattr("builtins.input", lambda prompt: next(typed))
+    history = tmp_path / "state" / "history"
+    lines = line_input.LineInput(Reporter(), history, ["/help"])
+    readline.clear_history()
+    assert [lines.read() for _ in range(3)] == ["one", "  ", "two"]
+    assert history.stat().st_mode & 0o077 == 0
+
+    history.write_text("".join(f"line {number}\n" for number in range(2 * line_input.HISTORY_LENGTH + 1)))
+    line_input.LineInput(Reporter(), history, ["/help"])
+    kept = history.read_text().splitlines()
+    assert (len(kept), kept[-1]) == (line_input.HISTORY_LENGTH, f"line {2 * line_input.HISTORY_LENGTH}")
 
 
 def test_ctrl_c_ends_what_comes_through_a_pipe(piped, report: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,20 +238,21 @@ class Terminal:
         self.pid, self._file = pty.fork()
         if self.pid == 0:
             os.environ["TERM"] = "vt100"
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests run in the background
             os.execv(sys.executable, [sys.executable, "-m", "infini_cli", *arguments])
         self.shown = ""
 
     def type(self, text: str) -> None:
         os.write(self._file, text.encode())
 
-    def wait_for(self, text: str, *, seconds: float = 60.0) -> None:
+    def wait_for(self, text: str, *, seconds: float = 100.0) -> None:
         """Read what is shown until `text` appears after what was waited for before."""
         limit = time.monotonic() + seconds
-        new = ""
-        while text not in new:
-            assert time.monotonic() < limit, f"{text!r} did not appear in {self.shown + new!r}"
-            new += os.read(self._file, 4096).decode(errors="replace")
-        self.shown += new
+        while text not in self.shown:
+            ready, _, _ = select.select([self._file], [], [], max(0.0, limit - time.monotonic()))
+            assert ready, f"{text!r} did not appear in {self.shown!r}"
+            self.shown += os.read(self._file, 4096).decode(errors="replace")
+        self.shown = self.shown[self.shown.index(text) + len(text) :]
 
     def end(self) -> int:
         """The exit code."""
@@ -231,25 +265,22 @@ ARROW_UP = "\x1b[A"
 CTRL_C, CTRL_D = "\x03", "\x04"
 
 
+@pytest.mark.timeout(300)
 def test_at_a_terminal_earlier_questions_come_back(report: str) -> None:
     history = paths.state_dir() / "chat-history"
+    history.parent.mkdir(parents=True)
+    history.write_text(f"{BUILT}\n")
     terminal = Terminal("chat", report, "--max-tokens", "8")
     terminal.wait_for("> ")
-    terminal.type(f"{BUILT}\n")
-    terminal.wait_for("Edmund Hale.”\r\n\r\n> ")
-    assert history.read_text() == f"{BUILT}\n"
-    assert history.stat().st_mode & 0o077 == 0
     terminal.type("half a line" + CTRL_C)
     terminal.wait_for("Ctrl-D or /quit leaves")
     terminal.wait_for("> ")
+    terminal.type(ARROW_UP + "\n")
+    terminal.wait_for("Edmund Hale.”")
+    terminal.wait_for("> ")
+    terminal.type("/mem\t\n")
+    terminal.wait_for("1 question so far")
+    assert history.read_text() == f"{BUILT}\n{BUILT}\n/memory \n"
+    terminal.wait_for("> ")
     terminal.type(CTRL_D)
     assert terminal.end() == 0
-
-    again = Terminal("chat", report, "--max-tokens", "8")
-    again.wait_for("> ")
-    again.type(ARROW_UP + "\n")
-    again.wait_for("Edmund Hale.”\r\n\r\n> ")
-    again.type("/mem\t\n")
-    again.wait_for("1 questions so far")
-    os.kill(again.pid, signal.SIGTERM)
-    assert again.end() == 130

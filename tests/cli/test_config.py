@@ -65,7 +65,9 @@ def test_set_says_what_wins_over_it(run_main, monkeypatch: pytest.MonkeyPatch) -
     assert "window is 512 all the same, from environment INFINI_WINDOW" in outcome.err
 
 
-@pytest.mark.parametrize("arguments", [["set", "window", "wide"], ["set", "colour", "red"], ["unset", "colour"]])
+@pytest.mark.parametrize(
+    "arguments", [["set", "window", "wide"], ["set", "colour", "red"], ["unset", "colour"]]
+)
 def test_set_changes_nothing_when_it_is_wrong(run_main, arguments: list[str]) -> None:
     assert run_main("config", *arguments).code == 2
     assert not paths.config_file().exists()
