@@ -24,7 +24,7 @@ def parse_value(name: str, text: str) -> Any:
     """
     check_setting(name)
     try:
-        return getattr(Settings(**{name: text}), name)
+        return getattr(Settings.model_validate({name: text}), name)
     except ValidationError:
         extra = Settings.model_fields[name].json_schema_extra
         allowed = extra["allowed"] if isinstance(extra, dict) else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from infini_cli import __version__, paths
+from infini_cli.documents import content_hash
 from infini_cli.errors import UsageError
 from infini_cli.nn.memory import MemoryState
 from infini_cli.reading import library
@@ -66,6 +67,7 @@ def _write(memory: OpenMemory, state: MemoryState, directory: Path, tokens: int)
     with PassageStore(directory / PASSAGES_FILE) as store:
         # what another command has added since the memory was opened does not belong to these numbers
         store.truncate(passages=record.passages, sections=record.sections, documents=len(record.documents))
+        rows_digest = store.rows_digest()
         store.commit()
     now = timestamp()
     values = record.model_copy(
@@ -74,6 +76,8 @@ def _write(memory: OpenMemory, state: MemoryState, directory: Path, tokens: int)
             "updated": now,
             "program": __version__,
             "conversation_tokens": record.conversation_tokens + tokens,
+            "rows_digest": rows_digest,
+            "passages_sha256": content_hash(directory / PASSAGES_FILE),
         }
     )
     arrays = {**to_arrays(state), PENDING: np.asarray([], dtype=np.int64)}

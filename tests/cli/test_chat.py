@@ -107,6 +107,7 @@ def test_save_keeps_the_conversation_in_a_memory_of_its_own(piped, run_main, rep
     assert library.current() == "one"
     assert objects(piped([BUILT], "--json", "--memory", "two"))[0]["answer"] == QUOTED
     assert "read into it by /save" in run_main("memories", "show", "two").out
+    assert run_main("save", "two").code == 0  # which verifies every byte
     assert run_main("ingest", "--append", "--memory", "two", report).code == 0
 
 
