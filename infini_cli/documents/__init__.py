@@ -1,7 +1,9 @@
 """Documents as streams of pages with their places; one module for each format, and no torch."""
 
 import shlex
+from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 from infini_cli.documents.detect import detect_format
 from infini_cli.documents.hashing import content_hash
@@ -9,6 +11,17 @@ from infini_cli.documents.model import Document, Heading, Page
 from infini_cli.errors import DocumentError
 
 __all__ = ["Document", "Heading", "Page", "content_hash", "no_text_error", "open_document"]
+
+# The class for each format; its module, and with it the parser, is imported only when a document needs it.
+_READERS = {
+    "pdf": ("pdf", "PdfDocument"),
+    "epub": ("epub", "EpubDocument"),
+    "docx": ("docx", "DocxDocument"),
+    "html": ("html", "HtmlDocument"),
+    "markdown": ("markdown", "MarkdownDocument"),
+    "rst": ("rst", "RstDocument"),
+    "text": ("text", "TextDocument"),
+}
 
 
 def open_document(path: Path, *, name: str | None = None) -> Document:
@@ -23,25 +36,26 @@ def open_document(path: Path, *, name: str | None = None) -> Document:
     """
     name = str(path) if name is None else name
     document_format = detect_format(path, name)
-    # Parsers are imported only when a document needs them.
-    if document_format == "pdf":
-        from infini_cli.documents.pdf import PdfDocument
+    if document_format not in _READERS:
+        from infini_cli.documents.compressed import CompressedDocument
 
-        return PdfDocument(path, name)
-    if document_format == "markdown":
-        from infini_cli.documents.markdown import MarkdownDocument
+        return CompressedDocument(path, name, document_format)
+    return open_as(document_format, path, name)
 
-        return MarkdownDocument(path, name)
-    from infini_cli.documents.text import TextDocument
 
-    return TextDocument(path, name)
+def open_as(document_format: str, path: Path, name: str) -> Document:
+    """Open a document whose format is known. Raises DocumentError as `open_document`."""
+    module, reader = _READERS[document_format]
+    return cast(Document, getattr(import_module(f"infini_cli.documents.{module}"), reader)(path, name))
 
 
 def no_text_error(name: str, document_format: str) -> DocumentError:
     """The error for a document of which every page was skipped for want of text."""
-    if document_format != "pdf":
+    if document_format == "pdf":
+        return DocumentError(
+            f"{name} has no text on any page; it may be a scan",
+            hint=f"give it a text layer first: ocrmypdf {shlex.quote(name)} with-text.pdf",
+        )
+    if document_format in ("text", "markdown", "rst"):
         return DocumentError(f"{name} holds nothing but white space")
-    return DocumentError(
-        f"{name} has no text on any page; it may be a scan",
-        hint=f"give it a text layer first: ocrmypdf {shlex.quote(name)} with-text.pdf",
-    )
+    return DocumentError(f"{name} holds no text")

@@ -3,11 +3,12 @@
 import codecs
 import io
 import itertools
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from infini_cli.documents.detect import looks_like_utf16_or_32
+from infini_cli.documents.detect import NotADocumentError, looks_like_utf16_or_32
 from infini_cli.errors import DocumentError
 
 _CHUNK_BYTES = 1 << 18
@@ -20,6 +21,22 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# What HTML and XML say of their encoding stands in their first lines.
+_DECLARATION_BYTES = 4096
+_DECLARATION = re.compile(
+    rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
+)
+_SEVEN_BIT_ENCODINGS = frozenset({"iso2022_jp", "iso2022_kr", "hz"})
+# Not all of Python's codecs are encodings of pages: base64, idna, or UTF-16 in a line of ASCII.
+_DECLARABLE = re.compile(r"utf-8|cp\d+|iso8859-\d+|koi8-[ru]|mac-\w+|gb18030|big5hkscs|euc_jp|iso2022_\w+|hz")
+_WIDEST = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+}
+_WIDEST.update({"shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs", "tis-620": "cp874"})
 _CONTROL_BYTES = bytes(code for code in range(32) if code not in b"\t\n\v\f\r\x1b") + b"\x7f"
 _NOT_IN_TEXT = f"{_CONTROL_BYTES.decode('latin-1')}\ufffd"
 _MAX_CONTROL_SHARE = 0.01
@@ -53,6 +70,54 @@ def detect_encoding(path: Path, name: str) -> str:
     if _is_utf8(path):
         return "utf-8"
     return _guess_encoding(_sample(path), name)
+
+
+def detect_html_encoding(path: Path, name: str) -> str:
+    """The name of an HTML page's encoding: as `detect_encoding`, but what the page declares goes before a guess.
+
+    Raises:
+        DocumentError: the content is not text.
+    """
+    with path.open("rb") as file:
+        head = file.read(_DECLARATION_BYTES)
+    declared = _declared_encoding(head)
+    if declared in _SEVEN_BIT_ENCODINGS:
+        return declared
+    if declared is None or _wide_encoding(head) is not None or _is_utf8(path):
+        return detect_encoding(path, name)
+    return declared
+
+
+def decode_markup(content: bytes) -> str:
+    """The text of a page of HTML or XHTML that is in memory, in the encoding that it has or declares.
+
+    Raises:
+        ValueError: the content is not text.
+    """
+    sample = content[:_SAMPLE_BYTES]
+    wide = _wide_encoding(sample)
+    if wide is None and len(sample.translate(None, _CONTROL_BYTES)) < (1 - _MAX_CONTROL_SHARE) * len(sample):
+        raise ValueError("it is not text")
+    declared = _declared_encoding(content[:_DECLARATION_BYTES])
+    encoding = wide or (declared if declared in _SEVEN_BIT_ENCODINGS else "utf-8")
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = content.decode(wide or declared or "utf-8", "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "\ufffd")
+
+
+def _declared_encoding(head: bytes) -> str | None:
+    """The encoding that a page declares, by Python's name; of a family that is mixed up in practice, the widest."""
+    declaration = _DECLARATION.search(head)
+    if declaration is None:
+        return None
+    try:
+        encoding = codecs.lookup(declaration[1].decode("ascii")).name
+    except LookupError:
+        return None
+    encoding = _WIDEST.get(encoding, encoding)
+    return encoding if _DECLARABLE.fullmatch(encoding) else None
 
 
 def decode_file(path: Path, encoding: str) -> Iterator[str]:
@@ -130,7 +195,7 @@ def _guess_encoding(sample: bytes, name: str) -> str:
 
 
 def _not_text(name: str) -> DocumentError:
-    return DocumentError(
-        f"{name} is neither a PDF nor a text in an encoding that can be recognised",
+    return NotADocumentError(
+        f"{name} is neither a document of a known kind nor a text in an encoding that can be recognised",
         hint=f"if it is a text, make it UTF-8: iconv -f ENCODING -t UTF-8 -o text.txt {shlex.quote(name)}",
     )

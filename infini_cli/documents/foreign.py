@@ -1,65 +1,99 @@
-"""Files of other kinds, told by their first bytes, each with a way to a PDF or a text."""
+"""Files of other kinds, told by their first bytes, each with a way to a document that is read."""
 
-import zipfile
 from pathlib import Path
+from typing import NamedTuple
+
+from infini_cli.documents.zip_archive import MemberError, ZipArchive
+from infini_cli.errors import DocumentError
 
 _OFFICE = "make a PDF of it first: libreoffice --headless --convert-to pdf {file}"
 _PICTURE = "make a PDF with a text layer of it first: ocrmypdf --image-dpi 300 {file} scan.pdf"
-_UNPACK = "unpack it and give the documents inside"
-_EPUB = "make a text of it first: pandoc --to plain --output book.txt {file}"
-
-# First bytes, what the file is, and what to do.
-_SIGNATURES: tuple[tuple[bytes, str, str], ...] = (
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office document", _OFFICE),
-    (b"{\\rtf", "an RTF document", _OFFICE),
-    (b"%!PS", "a PostScript file", "make a PDF of it first: ps2pdf {file}"),
-    (b"\x89PNG\r\n\x1a\n", "a picture", _PICTURE),
-    (b"\xff\xd8\xff", "a picture", _PICTURE),
-    (b"GIF87a", "a picture", _PICTURE),
-    (b"GIF89a", "a picture", _PICTURE),
-    (b"II*\0", "a picture", _PICTURE),
-    (b"MM\0*", "a picture", _PICTURE),
-    (b"AT&TFORM", "a DjVu document", "make a PDF of it first: ddjvu -format=pdf {file} scan.pdf"),
-    (b"\x1f\x8b", "compressed with gzip", _UNPACK),
-    (b"BZh91AY&SY", "compressed with bzip2", _UNPACK),
-    (b"\xfd7zXZ\0", "compressed with xz", _UNPACK),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", _UNPACK),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", _UNPACK),
-    (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
-)
-_ZIP_SIGNATURE = b"PK\x03\x04"
-# The start of a member's name, what a ZIP with such a member is, and what to do.
-_ZIP_MEMBERS: tuple[tuple[str, str, str], ...] = (
-    ("word/", "a Word document", _OFFICE),
-    ("ppt/", "a PowerPoint document", _OFFICE),
-    ("xl/", "an Excel document", _OFFICE),
-    ("META-INF/container.xml", "an EPUB book", _EPUB),
-    ("content.xml", "an OpenDocument file", _OFFICE),
-)
+_UNPACK = "unpack it and give the documents inside, or the folder"
 
 
-def foreign_format(path: Path, head: bytes) -> tuple[str, str] | None:
-    """What a file is, with its article, and a hint with a field {file}; None for what is not known here.
+class Foreign(NamedTuple):
+    """A kind of file that is not read.
 
-    Args:
-        path: the file, looked into only when it is a ZIP.
-        head: its first bytes.
+    Attributes:
+        description: with its article.
+        hint: with a field {file}.
+        is_document: it holds text that a reader would miss; else a folder of documents is whole without it.
     """
-    if head.startswith(_ZIP_SIGNATURE):
-        return _zip_format(path)
-    for signature, description, hint in _SIGNATURES:
+
+    description: str
+    hint: str
+    is_document: bool
+
+
+_SIGNATURES: tuple[tuple[bytes, Foreign], ...] = (
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        Foreign("an old or encrypted Microsoft Office document", _OFFICE, True),
+    ),
+    (b"{\\rtf", Foreign("an RTF document", _OFFICE, True)),
+    (b"%!PS", Foreign("a PostScript file", "make a PDF of it first: ps2pdf {file}", True)),
+    (b"\x89PNG\r\n\x1a\n", Foreign("a picture", _PICTURE, False)),
+    (b"\xff\xd8\xff", Foreign("a picture", _PICTURE, False)),
+    (b"GIF87a", Foreign("a picture", _PICTURE, False)),
+    (b"GIF89a", Foreign("a picture", _PICTURE, False)),
+    (b"II*\0", Foreign("a picture", _PICTURE, False)),
+    (b"MM\0*", Foreign("a picture", _PICTURE, False)),
+    (
+        b"AT&TFORM",
+        Foreign("a DjVu document", "make a PDF of it first: ddjvu -format=pdf {file} scan.pdf", True),
+    ),
+    (b"\x28\xb5\x2f\xfd", Foreign("compressed with zstd", "unpack it first: zstd -d {file}", True)),
+    (b"7z\xbc\xaf\x27\x1c", Foreign("a 7z archive", _UNPACK, False)),
+    (b"Rar!\x1a\x07", Foreign("a RAR archive", _UNPACK, False)),
+)
+_TAR_MARK, _TAR_MARK_OFFSET = b"ustar", 257
+_MOBI_MARKS, _MOBI_MARK_OFFSET = (b"BOOKMOBI", b"TEXtREAd"), 60
+_MOBI = "make an EPUB of it first: ebook-convert {file} book.epub"
+
+ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
+_OPEN_DOCUMENT = b"application/vnd.oasis.opendocument"
+# The start of a member's name, and what a ZIP with such a member is.
+_ZIP_MEMBERS: tuple[tuple[str, Foreign], ...] = (
+    ("ppt/", Foreign("a PowerPoint document", _OFFICE, True)),
+    ("xl/", Foreign("an Excel document", _OFFICE, True)),
+    ("content.xml", Foreign("an OpenDocument file", _OFFICE, True)),
+)
+_OTHER_ZIP = Foreign("a ZIP archive", _UNPACK, False)
+
+
+def foreign_format(head: bytes) -> Foreign | None:
+    """What a file that is no ZIP is, by its first bytes; None for what is not known here."""
+    for signature, foreign in _SIGNATURES:
         if head.startswith(signature):
-            return description, hint
+            return foreign
+    if head.startswith(_TAR_MARK, _TAR_MARK_OFFSET):
+        return Foreign("a tar archive", _UNPACK, False)
+    if head.startswith(_MOBI_MARKS, _MOBI_MARK_OFFSET):
+        return Foreign("a Kindle book", _MOBI, True)
     return None
 
 
-def _zip_format(path: Path) -> tuple[str, str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return "a damaged ZIP archive", _UNPACK
-    for start, description, hint in _ZIP_MEMBERS:
-        if any(name.startswith(start) for name in names):
-            return description, hint
-    return "a ZIP archive", _UNPACK
+def zip_format(path: Path, name: str) -> str | Foreign:
+    """What a ZIP archive is: "epub", "docx", or something that is not read.
+
+    Raises:
+        DocumentError: it is damaged.
+    """
+    with ZipArchive(path, name) as archive:
+        names = archive.names
+        kind = b""
+        if "mimetype" in names:
+            try:
+                kind = archive.read("mimetype", 1024)
+            except MemberError as error:
+                raise DocumentError(
+                    f"{name} is damaged: {error}", hint="copy or download it again"
+                ) from error
+    if archive.find("META-INF/container.xml") or kind.strip() == b"application/epub+zip":
+        return "epub"
+    if not kind.startswith(_OPEN_DOCUMENT) and any(member.startswith("word/") for member in names):
+        return "docx"
+    for start, foreign in _ZIP_MEMBERS:
+        if any(member.startswith(start) for member in names):
+            return foreign
+    return _OTHER_ZIP

@@ -8,6 +8,10 @@ BLANK = "blank"
 IMAGE_ONLY = "no text layer (image only)"
 LOST = "missing from the damaged file"
 DRAWING_ONLY = "no text layer (drawings only)"
+COVER = "a picture, the cover"
+NAVIGATION_ONLY = "navigation only"
+# Reasons to skip a page that has nothing to read; any other is a fault.
+NOTHING_TO_READ = frozenset({BLANK, COVER, NAVIGATION_ONLY})
 
 # rules by which characters of a document are left out of what the model reads
 WHITE_SPACE = "white space"
@@ -59,7 +63,7 @@ class Document(Protocol):
 
     Attributes:
         path: as the user gave it, "-" for standard input.
-        format: "pdf", "markdown" or "text".
+        format: as named by `detect.detect_format`.
         pages_total: the number of pages, or None when only reading to the end would tell.
     """
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 _FORM_FEED = "\f"
 # A form feed further away than any printed page is long ends a chapter, not a page.
 _FORM_FEED_REACH_CHARACTERS = 16_000
-_SHORTEST_CHARACTERS = 2_000
-_USUAL_CHARACTERS = 3_000
-_LONGEST_CHARACTERS = 4_000
+SHORTEST_CHARACTERS = 2_000
+USUAL_CHARACTERS = 3_000
+LONGEST_CHARACTERS = 4_000
 # Where a page ends depends on this much text after its start and on nothing else, so that it is the same in
 # whatever pieces the text comes.
-_LOOKAHEAD_CHARACTERS = _FORM_FEED_REACH_CHARACTERS + _LONGEST_CHARACTERS
+_LOOKAHEAD_CHARACTERS = _FORM_FEED_REACH_CHARACTERS + LONGEST_CHARACTERS
 
 _PARAGRAPH_END = re.compile(r"\n(?:[ \t]*\n)+")
 _LINE_END = re.compile(r"\n")
@@ -46,10 +46,10 @@ def _page_end(buffer: str, start: int) -> int:
     form_feed = buffer.find(_FORM_FEED, start, start + _FORM_FEED_REACH_CHARACTERS)
     if form_feed >= 0:
         return form_feed + 1
-    if len(buffer) - start <= _LONGEST_CHARACTERS:
+    if len(buffer) - start <= LONGEST_CHARACTERS:
         return len(buffer)
     shortest, usual, longest = (
-        start + length for length in (_SHORTEST_CHARACTERS, _USUAL_CHARACTERS, _LONGEST_CHARACTERS)
+        start + length for length in (SHORTEST_CHARACTERS, USUAL_CHARACTERS, LONGEST_CHARACTERS)
     )
     for boundary in (_PARAGRAPH_END, _LINE_END, _WORD_END):
         before = [match.end() for match in boundary.finditer(buffer, shortest, usual)]

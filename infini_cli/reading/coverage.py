@@ -72,6 +72,6 @@ def _total(document: DocumentRecord) -> str:
 
 
 def _hints(document: DocumentRecord, faults: Iterable[SkippedPage]) -> list[str]:
-    if any(fault.reason in _WITHOUT_TEXT_LAYER for fault in faults):
+    if document.format == "pdf" and any(fault.reason in _WITHOUT_TEXT_LAYER for fault in faults):
         return [f"give scanned pages a text layer: ocrmypdf --skip-text {document.path} with-text.pdf"]
     return []

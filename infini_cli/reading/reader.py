@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from infini_cli.documents import Page, no_text_error
-from infini_cli.documents.model import BLANK, DRAWING_ONLY, IMAGE_ONLY
+from infini_cli.documents.model import DRAWING_ONLY, IMAGE_ONLY, NOTHING_TO_READ
 from infini_cli.errors import DocumentError, Interrupted
 from infini_cli.nn.memory import state_bytes
 from infini_cli.reading.account import count_page
@@ -22,7 +22,7 @@ from infini_cli.reading.writer import MemoryWriter
 
 T = TypeVar("T")
 
-_WITHOUT_TEXT = frozenset({BLANK, IMAGE_ONLY, DRAWING_ONLY})
+_WITHOUT_TEXT = NOTHING_TO_READ | {IMAGE_ONLY, DRAWING_ONLY}
 _NOT_EXTRACTED = "text extraction ended before this page"
 
 
@@ -120,7 +120,7 @@ class _Run:
                         intake = intake or self._begin(document)
                         self._take(page, intake, document)
                     else:
-                        fault = page.skipped != BLANK
+                        fault = page.skipped not in NOTHING_TO_READ
                         skipped = SkippedPage(page=page.index, reason=page.skipped, fault=fault)
                         document.pages_skipped.append(skipped)
                         count_page(document, page, ())

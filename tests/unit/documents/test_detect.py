@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infini_cli.documents import no_text_error, open_document
-from infini_cli.documents.detect import detect_format
+from infini_cli.documents.detect import NotADocumentError, detect_format
 from infini_cli.errors import DocumentError
 from tests.unit.documents.pdf_files import write_pages
 
@@ -32,6 +32,19 @@ def refusal(path: Path) -> DocumentError:
         ("about.txt", b"A PDF begins with %PDF-1.7.\n", "text"),
         ("wide.txt", "wide".encode("utf-16"), "text"),
         ("wide.md", "wide characters without a mark".encode("utf-16-be"), "markdown"),
+        ("a.txt", b"\xef\xbb\xbf  <!DOCTYPE HTML PUBLIC>\n<p>x", "html"),
+        ("a", b"<?xml version='1.0'?>\n<!-- a page -->\n<html xmlns='x'>", "html"),
+        ("wide", "<html><body>wide".encode("utf-16"), "html"),
+        ("a.htm", b"<p>a piece of a page</p>", "html"),
+        ("a.md", b"<p align=center>a picture</p>\n\n# heading", "markdown"),
+        ("a.html", b"no markup at all", "text"),
+        ("about.txt", b"A page begins with <html>.", "text"),
+        ("a.xml", b"<?xml version='1.0'?><book>", "text"),
+        ("a.rst", b"Title\n=====\n", "rst"),
+        ("a.txt.gz", b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
+        ("a", b"BZh91AY&SY", "bzip2"),
+        ("a", b"BZhar is a name", "text"),
+        ("a.pdf", b"\xfd7zXZ\0\0", "xz"),
     ],
 )
 def test_the_format_comes_from_the_content(
@@ -87,11 +100,13 @@ def test_permissions_of_the_file_system_are_reported(tmp_path: Path) -> None:
     [
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "a picture"),
         (b"\xff\xd8\xff\xe0\0\x10JFIF", "a picture"),
-        (b"\x1f\x8b\x08\0\0\0\0\0", "compressed with gzip"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "an old Microsoft Office document"),
+        (b"\x28\xb5\x2f\xfd\0", "compressed with zstd"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0", "an old or encrypted Microsoft Office document"),
         (b"{\\rtf1\\ansi hello}", "an RTF document"),
         (b"%!PS-Adobe-3.0\n", "a PostScript file"),
         (b"PK\x03\x04 and no more", "a damaged ZIP archive"),
+        (b"name".ljust(257, b"\0") + b"ustar\0", "a tar archive"),
+        (b"Book".ljust(60, b"\0") + b"BOOKMOBI", "a Kindle book"),
         (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0", "a binary file"),
         (bytes(range(256)) * 8, "a binary file"),
     ],
@@ -105,8 +120,8 @@ def test_other_kinds_of_file_are_named(tmp_path: Path, content: bytes, descripti
 @pytest.mark.parametrize(
     ("member", "description"),
     [
-        ("word/document.xml", "a Word document"),
-        ("META-INF/container.xml", "an EPUB book"),
+        ("ppt/presentation.xml", "a PowerPoint document"),
+        ("xl/workbook.xml", "an Excel document"),
         ("content.xml", "an OpenDocument file"),
         ("holiday.jpg", "a ZIP archive"),
     ],
@@ -119,6 +134,39 @@ def test_a_zip_is_named_by_what_is_in_it(tmp_path: Path, member: str, descriptio
     assert f"is {description}" in error.message
     assert error.hint is not None
     assert "{" not in error.hint
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        (["META-INF/container.xml"], "epub"),
+        (["[Content_Types].xml", "word/document.xml"], "docx"),
+    ],
+)
+def test_a_zip_of_a_document_is_that_document(tmp_path: Path, members: list[str], expected: str) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member in members:
+            archive.writestr(member, "content")
+    assert detect_format(path, "a.zip") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "is_document"),
+    [
+        (b"\x89PNG\r\n\x1a\n", False),
+        (b"", False),
+        (bytes(range(256)), False),
+        (b"{\\rtf1", True),
+        (b"%!PS", True),
+    ],
+)
+def test_files_without_text_are_told_from_documents_that_are_not_read(
+    tmp_path: Path, content: bytes, is_document: bool
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    assert isinstance(refusal(path), NotADocumentError) is not is_document
 
 
 def test_a_document_without_text_is_explained() -> None:

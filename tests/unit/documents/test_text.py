@@ -165,7 +165,7 @@ def test_a_late_nul_is_marked_and_the_rest_is_read(tmp_path: Path) -> None:
 )
 def test_control_characters_are_no_text(tmp_path: Path, content: bytes) -> None:
     path = write(tmp_path / "a.txt", content)
-    with pytest.raises(DocumentError, match="neither a PDF nor a text"):
+    with pytest.raises(DocumentError, match="neither a document of a known kind nor a text"):
         open_document(path)
 
 
