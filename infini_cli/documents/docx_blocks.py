@@ -78,7 +78,9 @@ class DocxText:
         """
         paragraphs = tables = 0
         tags = ("{*}p", "{*}tr", "{*}tbl")
-        for event, element in etree.iterparse(stream, ("start", "end"), tag=tags, remove_comments=True, **SAFE):
+        for event, element in etree.iterparse(
+            stream, ("start", "end"), tag=tags, remove_comments=True, **SAFE
+        ):
             name = local_name(element)
             step = 1 if event == "start" else -1
             paragraphs += step if name == "p" else 0

@@ -42,6 +42,8 @@ def serve(path: str, name: str, start: int) -> None:
         os._exit(0)
     except OSError as error:
         last = encode("error", [f"{name} cannot be read: {error.strerror or error}", None])
+    except MemoryError:
+        last = encode("error", [f"{name} takes more memory to read than a document may", None])
     except Exception:
         last = encode("bug", traceback.format_exc())
     with suppress(BrokenPipeError):
