@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-FeatureMap = Literal["elu", "elu-map", "dpfp-3"]
+FeatureMap = Literal["elu", "elu-map", "dpfp-3", "hedgehog"]
 UpdateRule = Literal["linear", "delta"]
 
-FEATURE_MAPS: tuple[FeatureMap, ...] = ("elu", "elu-map", "dpfp-3")
+FEATURE_MAPS: tuple[FeatureMap, ...] = ("elu", "elu-map", "dpfp-3", "hedgehog")
 UPDATE_RULES: tuple[UpdateRule, ...] = ("linear", "delta")
 
 
@@ -35,6 +35,8 @@ class MemoryConfig:
     layers: tuple[int, ...]  # indices of the layers that carry a memory
     feature_map: FeatureMap = "elu"  # phi
     write_gate: bool = False  # scale each written feature by a learned w_t
+    write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
+    read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
     update: UpdateRule = "delta"
     segment_length: int = 512  # tokens read at once; local attention does not look further while reading
     eps: float = 1e-6  # added to the denominator of a memory read
@@ -45,6 +47,10 @@ class MemoryConfig:
             raise ValueError(f"unknown feature map {self.feature_map!r}; known: {', '.join(FEATURE_MAPS)}")
         if self.update not in UPDATE_RULES:
             raise ValueError(f"unknown update rule {self.update!r}; known: {', '.join(UPDATE_RULES)}")
+        if not 0 <= self.write_threshold < 1:
+            raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")
+        if self.write_threshold > 0 and not self.write_gate:
+            raise ValueError("write_threshold needs write_gate")
         if self.segment_length < 1:
             raise ValueError(f"segment_length is {self.segment_length}; it must be at least 1")
         if self.eps <= 0:
@@ -54,7 +60,7 @@ class MemoryConfig:
 
     def feature_dim(self, head_dim: int) -> int:
         """F, the size of phi(k) for keys of size `head_dim`; DPFP-nu has 2 * nu * D of them."""
-        return 6 * head_dim if self.feature_map == "dpfp-3" else head_dim
+        return {"dpfp-3": 6, "hedgehog": 2}.get(self.feature_map, 1) * head_dim
 
 
 @dataclass(frozen=True, slots=True)

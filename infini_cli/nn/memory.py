@@ -59,7 +59,8 @@ def features(x: Tensor, feature_map: FeatureMap, weight: Tensor | None) -> Tenso
 
     `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first multiply each head by its own `weight`
     (heads, D, D): `elu-map` then takes ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3
-    (arXiv 2102.11174, equation 37): r = relu([x, -x]) times itself rolled by 1, 2 and 3.
+    (arXiv 2102.11174, equation 37): r = relu([x, -x]) times itself rolled by 1, 2 and 3; `hedgehog` takes the softmax
+    over [x, -x] (arXiv 2402.04347, section 4.2, normalised over the features as in LoLCATs, arXiv 2410.10254).
     """
     x = x.float()
     if weight is not None:
@@ -67,6 +68,8 @@ def features(x: Tensor, feature_map: FeatureMap, weight: Tensor | None) -> Tenso
     if feature_map == "dpfp-3":
         r = F.relu(torch.cat((x, -x), dim=-1))  # (…, 2D)
         return torch.cat([r * r.roll(shift, dims=-1) for shift in (1, 2, 3)], dim=-1)  # (…, 6D)
+    if feature_map == "hedgehog":
+        return torch.cat((x, -x), dim=-1).softmax(dim=-1)  # (…, 2D)
     return F.elu(x) + 1.0
 
 

@@ -63,7 +63,10 @@ def attention(
                     matrix, z = memory[layer, g]
                     phi_q = phi(q[t], form, w.get(name + "memory.query_map"), n)
                     recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
-                    share = torch.sigmoid(w[name + "memory.beta"][n])
+                    beta = w[name + "memory.beta"][n]
+                    if form.read_gate:
+                        beta = beta + w[name + "memory.read.weight"][n] @ h[t]
+                    share = torch.sigmoid(beta)
                     attended = share * recalled + (1 - share) * attended  # equation 10
                 out[t, n * dim : (n + 1) * dim] = attended
         if form is not None:
@@ -83,7 +86,8 @@ def attention(
                 )  # equation 9, against the old memory
             if form.write_gate:
                 gate_weight, gate_bias = w[name + "memory.write.weight"], w[name + "memory.write.bias"]
-                phi_k = phi_k * torch.sigmoid(gate_weight[g] @ h[t] + gate_bias[g])
+                strength = torch.sigmoid(gate_weight[g] @ h[t] + gate_bias[g])
+                phi_k = phi_k * (0.0 if strength < form.write_threshold else strength)
             added_matrix += torch.outer(phi_k, value)
             added_z += phi_k
         memory[layer, g] = (matrix + added_matrix, z + added_z)
@@ -94,6 +98,8 @@ def phi(x: Tensor, form: MemoryConfig, maps: Tensor | None, head: int) -> Tensor
     """Features (F,) of an un-rotated query or key x (D,)."""
     if maps is not None:
         x = x @ maps[head]
+    if form.feature_map == "hedgehog":
+        return torch.cat((x, -x)).softmax(dim=0)
     if form.feature_map != "dpfp-3":
         return torch.where(x > 0, x + 1, x.exp())  # ELU + 1
     r = torch.cat((x, -x)).clamp(min=0)

@@ -84,6 +84,12 @@ def sentence_starts(text: str, language: str = "en") -> npt.NDArray[np.uint32]:
     return np.array(starts, dtype=np.uint32)
 
 
+def sentences(text: str) -> list[str]:
+    """The sentences of a short text, without the white space around them."""
+    starts = sentence_starts(text).tolist()
+    return [text[start:end].strip() for start, end in pairwise(starts)]
+
+
 def _tokenize(
     text: str, starts: npt.NDArray[np.uint32], tokenizer: Tokenizer
 ) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint32]]:

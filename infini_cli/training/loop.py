@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -14,17 +14,29 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from infini_cli.errors import UsageError
-from infini_cli.nn.checkpoint import load_base, save_adapter
+from infini_cli.nn.checkpoint import load_adapter, load_base, save_adapter
 from infini_cli.nn.lora import inject
+from infini_cli.nn.memory import MemoryState, empty_state
 from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
-from infini_cli.training.curriculum import Stage
-from infini_cli.training.losses import exact_rows, read_documents, score, take_rows, teach, total_loss
+from infini_cli.training.curriculum import Place
+from infini_cli.training.losses import (
+    exact_rows,
+    read_documents,
+    score,
+    take_rows,
+    teach,
+    total_loss,
+    writing_strength,
+)
 from infini_cli.training.mixture import make_batches, parse_mixture
-from infini_cli.training.optimizer import make_optimizer, schedule
-from infini_cli.training.recall import Recall, measure_recall
-from infini_cli.training.recipe import Recipe
+from infini_cli.training.optimizer import make_optimizer, set_rate
+from infini_cli.training.recall import Recall, measure_recall, pooled
+from infini_cli.training.recipe import Recipe, StageConfig
 from infini_cli.training.tasks.sample import Setting
+
+T = TypeVar("T")
 
 CHECKPOINT = "checkpoint.pt"
 ADAPTER = "adapter.safetensors"
@@ -42,6 +54,7 @@ class Event:
     segments: int
     loss: float
     exact: float  # share of the step's training questions answered exactly
+    writing: float  # mean strength of the step's writes
     tokens: int  # since the run began
     seconds: float  # since this process began
     recall: Recall | None = None
@@ -60,13 +73,18 @@ class Step(nn.Module):
         self.teacher = [teacher]
         self.recipe = recipe
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The loss, and which questions (Q,) were answered exactly."""
-        taught = teach(self.teacher[0], batch, self.recipe.losses)
-        state = take_rows(read_documents(self.model, batch), batch.rows)
-        scored = score(self.model, batch, state)
-        exact = exact_rows(scored, len(batch.questions))
-        return total_loss(scored, batch.questions, self.recipe.losses, taught), exact
+    def forward(self, batch: Batch, before: MemoryState, stage: StageConfig) -> tuple[Tensor, Tensor, Tensor]:
+        """The loss, which questions (Q,) were answered exactly, and the mean strength of the writes.
+
+        before: the states (B rows) that the documents are read after; no gradient reaches further back.
+        """
+        weights = self.recipe.losses
+        taught = teach(self.teacher[0], batch, weights)
+        after = read_documents(self.model, batch, before)
+        scored = score(self.model, batch, take_rows(after, batch.rows))
+        writing = writing_strength(before, after, batch.documents[0].numel())
+        loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
+        return loss, exact_rows(scored, len(batch.questions)), writing.detach()
 
 
 @dataclass(slots=True)
@@ -74,7 +92,7 @@ class Progress:
     """What a checkpoint keeps beside the weights and the optimizer."""
 
     step: int = 0
-    stage: Stage = field(default_factory=Stage)
+    place: Place = field(default_factory=Place)
     tokens: int = 0
     without_effect: int = 0
 
@@ -87,6 +105,7 @@ def train(
     setting: Setting,
     folder: Path,
     device: torch.device,
+    adapter: Path | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     checkpoint_seconds: float = 120.0,
     stop_after_steps: int | None = None,
@@ -97,6 +116,7 @@ def train(
         base: the base model's folder or GGUF file; its weights stay frozen in bfloat16.
         setting: corpus and tokenizer; its segments and split are set by the recipe.
         folder: where checkpoint, log and adapter are written.
+        adapter: an adapter of the same form to begin from, in place of an untrained one.
         on_event: called after each step and each evaluation.
         checkpoint_seconds: at least so long between two checkpoints.
         stop_after_steps: end this process early, with a checkpoint.
@@ -105,67 +125,90 @@ def train(
         The adapter's file.
 
     Raises:
-        UsageError: the folder holds another recipe's run, or emptying the memory changes nothing.
+        UsageError: the folder holds another recipe's run, the workers cannot share the batches evenly, or emptying
+            the memory changes nothing.
+        ModelError: the adapter to begin from is damaged or of another form.
     """
     rank, workers = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    for stage in recipe.stages:
+        if stage.batch_documents % workers:
+            raise UsageError(f"{workers} workers cannot share batches of {stage.batch_documents} documents")
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = load_base(base, memory=recipe.memory, device=device, dtype=torch.bfloat16)
     teacher = load_base(base, memory=None, device=device, dtype=torch.bfloat16)
-    if recipe.lora is not None:
+    if adapter is not None:
+        load_adapter(model, adapter, base=base_fingerprint, merged=False)
+    elif recipe.lora is not None:
         inject(model, recipe.lora)
     step_module: nn.Module = Step(model, teacher, recipe)
     optimizer = make_optimizer(model, recipe.optimizer)
-    progress = resume(folder / CHECKPOINT, recipe, model, optimizer)
+    progress, backgrounds = resume(folder / CHECKPOINT, recipe, model, optimizer)
+    background = backgrounds[rank] if len(backgrounds) == workers else None
     if workers > 1:
         step_module = DistributedDataParallel(step_module, find_unused_parameters=True)
-    curriculum, mixture = recipe.curriculum, parse_mixture(recipe.mixture)
-    setting = replace(setting, segment_length=recipe.memory.segment_length, split="train")
+    setting = replace(setting, split="train")
     began = saved = time.monotonic()
-    last = (
-        curriculum.steps
-        if stop_after_steps is None
-        else min(curriculum.steps, progress.step + stop_after_steps)
-    )
-    while progress.step < last:
-        segments = progress.stage.segments(curriculum)
-        batches = make_batches(
-            mixture,
-            setting,
-            segments,
-            curriculum.batch_documents,
-            recipe.seed,
-            first_step=progress.step,
-            worker=rank,
+    last = recipe.steps if stop_after_steps is None else progress.step + stop_after_steps
+    while progress.step < last and not progress.place.finished(recipe):
+        stage = progress.place.config(recipe)
+        setting = replace(setting, segment_length=stage.segment_length or recipe.memory.segment_length)
+        batch = draw_batch(recipe, stage, setting, progress.step, rank, workers, device)
+        seed = f"background/{recipe.seed}/{progress.step}/{rank}"
+        background = read_background(background, model, len(batch.documents), stage, setting, seed)
+        before = (
+            empty_state(model.config, len(batch.documents), device)
+            if background is None
+            else background.under(stage.background_share, f"under/{seed}")
         )
-        batch = collate(next(batches), device)
-        schedule(optimizer, progress.step, curriculum.steps, recipe.optimizer)
-        loss, exact = step_module(batch)
+        set_rate(optimizer, progress.place.rate(progress.step, recipe))
+        loss, exact, writing = step_module(batch, before, stage)
         optimizer.zero_grad()
         loss.backward()
         trainable = [p for group in optimizer.param_groups for p in group["params"]]
         nn.utils.clip_grad_norm_(trainable, recipe.optimizer.clip_norm, error_if_nonfinite=True)
         optimizer.step()
         progress.step += 1
-        progress.tokens += workers * batch.n_tokens
+        progress.tokens += sum(shared(batch.n_tokens))
         recall = None
-        if progress.step % curriculum.evaluate_every == 0 or progress.step == curriculum.steps:
-            recall = measure_recall(
-                model, mixture, replace(setting, n_segments=segments[-1]),
-                samples=curriculum.evaluation_samples, batch=curriculum.batch_documents, seed=f"recall/{recipe.seed}",
-            )  # fmt: skip
+        if progress.step % recipe.evaluation.every == 0 or progress.step == recipe.steps:
+            measured = measure_recall(
+                model,
+                parse_mixture(stage.mixture),
+                replace(setting, n_segments=recipe.evaluation.segments or max(stage.segments)),
+                samples=-(-recipe.evaluation.samples // workers),
+                batch=len(batch.documents),
+                seed=f"recall/{recipe.seed}/{rank}",
+            )
+            recall = pooled(shared(measured))
             progress.without_effect = 0 if recall.memory_helps else progress.without_effect + 1
-            progress.stage = progress.stage.after(progress.step, recall.exact, curriculum)
         event = Event(
-            progress.step, curriculum.steps, progress.stage.index, batch.documents.shape[1], float(loss.detach()),
-            float(exact.float().mean()), progress.tokens, time.monotonic() - began, recall,
-        )  # fmt: skip
+            step=progress.step,
+            steps=recipe.steps,
+            stage=progress.place.stage,
+            segments=batch.documents.shape[1],
+            loss=float(loss.detach()),
+            exact=float(exact.float().mean()),
+            writing=float(writing),
+            tokens=progress.tokens,
+            seconds=time.monotonic() - began,
+            recall=recall,
+        )
+        place = progress.place.after(progress.step, None if recall is None else recall.exact, recipe)
+        if place != progress.place:
+            progress.place, background = (
+                place,
+                None,
+            )  # the next stage may have rows and segments of other sizes
         on_event(event)
+        done = progress.step == last or progress.place.finished(recipe)
+        due = shared(time.monotonic() - saved >= checkpoint_seconds or done or recall is not None)[0]
+        backgrounds = shared(background) if due else []
         if rank == 0:
             with (folder / LOG).open("a", encoding="utf-8") as log:
                 log.write(event.to_json() + "\n")
-            if time.monotonic() - saved >= checkpoint_seconds or progress.step == last or recall is not None:
-                save(folder / CHECKPOINT, recipe, model, optimizer, progress)
+            if due:
+                save(folder / CHECKPOINT, recipe, model, optimizer, progress, backgrounds)
                 save_adapter(model, folder / ADAPTER, base=base_fingerprint, lora=recipe.lora)
                 saved = time.monotonic()
         if progress.without_effect >= EVALUATIONS_WITHOUT_EFFECT:
@@ -177,8 +220,62 @@ def train(
     return folder / ADAPTER
 
 
+def shared(value: T) -> list[T]:
+    """Every worker's value, in order of their ranks."""
+    if not dist.is_initialized():
+        return [value]
+    values: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def draw_batch(
+    recipe: Recipe,
+    stage: StageConfig,
+    setting: Setting,
+    step: int,
+    worker: int,
+    workers: int,
+    device: torch.device,
+) -> Batch:
+    """A worker's share of the batch of a step: the same however often training was resumed before it."""
+    batches = make_batches(
+        parse_mixture(stage.mixture),
+        setting,
+        stage.segments,
+        stage.batch_documents,
+        recipe.seed,
+        window_segments=stage.window_segments,
+        first_step=step,
+        worker=worker,
+        workers=workers,
+    )
+    return collate(next(batches), device)
+
+
+def read_background(
+    background: Background | None,
+    model: InfiniTransformer,
+    rows: int,
+    stage: StageConfig,
+    setting: Setting,
+    seed: str,
+) -> Background | None:
+    """The background of the next step's rows, begun if there is none yet; None for a stage without one."""
+    if stage.background_share == 0:
+        return None
+    if background is None:
+        background = Background(empty_state(model.config, rows, model.device))
+    return background.read_on(model, setting, stage.background_segments, seed)
+
+
 def save(
-    file: Path, recipe: Recipe, model: InfiniTransformer, optimizer: torch.optim.Optimizer, progress: Progress
+    file: Path,
+    recipe: Recipe,
+    model: InfiniTransformer,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    backgrounds: list[Background | None],
 ) -> None:
     """Write a checkpoint; the old one stays until the new one is complete."""
     temporary = file.with_name(file.name + ".part")
@@ -189,6 +286,7 @@ def save(
             "trained": trained,
             "optimizer": optimizer.state_dict(),
             "progress": asdict(progress),
+            "backgrounds": [None if each is None else each.tensors() for each in backgrounds],
         },
         temporary,
     )
@@ -197,14 +295,14 @@ def save(
 
 def resume(
     file: Path, recipe: Recipe, model: InfiniTransformer, optimizer: torch.optim.Optimizer
-) -> Progress:
-    """Load a checkpoint into model and optimizer, if there is one.
+) -> tuple[Progress, list[Background | None]]:
+    """Load a checkpoint into model and optimizer, if there is one; the backgrounds are those of all workers.
 
     Raises:
         UsageError: it belongs to another recipe.
     """
     if not file.exists():
-        return Progress()
+        return Progress(), []
     values: dict[str, Any] = torch.load(file, map_location=model.device, weights_only=True)
     if values["recipe"] != json.dumps(recipe.to_dict(), sort_keys=True):
         raise UsageError(
@@ -217,4 +315,7 @@ def resume(
             parameters[name].copy_(value)
     optimizer.load_state_dict(values["optimizer"])
     kept = values["progress"]
-    return Progress(kept["step"], Stage(**kept["stage"]), kept["tokens"], kept["without_effect"])
+    progress = Progress(kept["step"], Place(**kept["place"]), kept["tokens"], kept["without_effect"])
+    return progress, [
+        None if tensors is None else Background.from_tensors(tensors) for tensors in values["backgrounds"]
+    ]

@@ -25,9 +25,21 @@ class Scored:
     rows: Tensor  # (N,) the question each belongs to
 
 
-def read_documents(model: InfiniTransformer, batch: Batch) -> MemoryState:
-    """The memory of each document (B rows), with gradients."""
-    return model.read(batch.documents, empty_state(model.config, len(batch.documents), model.device))
+def read_documents(model: InfiniTransformer, batch: Batch, before: MemoryState | None = None) -> MemoryState:
+    """The memory of each document (B rows), with gradients, read after `before` or into an empty memory."""
+    if before is None:
+        before = empty_state(model.config, len(batch.documents), model.device)
+    return model.read(batch.documents, before)
+
+
+def writing_strength(before: MemoryState, after: MemoryState, n_tokens: int) -> Tensor:
+    """How much of the features of a token was written on average, over rows, layers and heads.
+
+    z sums the features of what was written, so its growth is what the write gates let through. With features that sum
+    to one for every token ("hedgehog") it is the mean of the gates themselves.
+    """
+    grown = [(new.norm - old.norm).sum(dim=-1).mean() for old, new in zip(before, after, strict=True)]
+    return torch.stack(grown).mean() / n_tokens
 
 
 def take_rows(state: MemoryState, rows: Tensor) -> MemoryState:
@@ -45,7 +57,7 @@ def score(model: InfiniTransformer, batch: Batch, state: MemoryState) -> Scored:
 def total_loss(
     scored: Scored, questions: tuple[Question, ...], weights: Losses, teacher: Scored | None
 ) -> Tensor:
-    """The weighted mean over the batch's scored tokens.
+    """The mean over the batch's questions, each of which is the weighted mean over its scored tokens.
 
     Answers count fully, running text by `weights.text`. Where a teacher scored the same tokens, the divergence
     KL(teacher || model) is added by `weights.distill`, or, for replay, stands alone with `weights.replay`.
@@ -69,7 +81,8 @@ def total_loss(
             kept.nonzero()[:, 0],
             torch.tensor(taught, device=device)[scored.rows[kept]] * divergence.sum(dim=-1),
         )
-    return losses.mean()
+    n_scored = torch.bincount(scored.rows, minlength=len(questions))  # (Q,)
+    return (losses / n_scored[scored.rows]).sum() / len(questions)
 
 
 @torch.no_grad()

@@ -78,8 +78,10 @@ def make_batches(
     batch_size: int,
     seed: int,
     *,
+    window_segments: int | None = None,
     first_step: int = 0,
     worker: int = 0,
+    workers: int = 1,
 ) -> Iterator[list[Sample]]:
     """Batches without end; the batch of a step is the same however often training was resumed before it.
 
@@ -87,8 +89,9 @@ def make_batches(
         setting: its number of segments is replaced.
         segments: numbers of segments, one of which is drawn for each batch.
         batch_size: documents in a batch; a document may carry several questions.
+        window_segments: segments of the documents whose questions carry long windows, in place of a draw.
         first_step: where to begin.
-        worker: different workers get different batches of the same size.
+        worker: which of `workers` asks; each gets its share of the rows, so that together they see the same batch.
     """
     long = tuple(part for part in mixture if part.task in LONG_WINDOWS)
     short = tuple(part for part in mixture if part.task not in LONG_WINDOWS)
@@ -98,4 +101,8 @@ def make_batches(
         sized = replace(setting, n_segments=draw.choice(segments))
         # rows are padded to the longest, so questions with long windows come in batches of their own
         window = draw.choices(windows, [sum(part.weight for part in group) for group in windows])[0]
-        yield [make_sample(window, sized, f"{seed}/{step}/{worker}/{row}") for row in range(batch_size)]
+        if window is long and window_segments is not None:
+            sized = replace(setting, n_segments=window_segments)
+        yield [
+            make_sample(window, sized, f"{seed}/{step}/{row}") for row in range(batch_size)[worker::workers]
+        ]

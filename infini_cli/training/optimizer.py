@@ -1,7 +1,5 @@
 """AdamW over groups of parameters that learn at different rates."""
 
-import math
-
 import torch
 from torch import nn
 
@@ -39,13 +37,7 @@ def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
     )
 
 
-def schedule(optimizer: torch.optim.Optimizer, step: int, steps: int, settings: Optimizer) -> None:
-    """Set every group's rate for a step (from 0): a linear warm-up, then a cosine down to `final_share`."""
-    if step < settings.warmup_steps:
-        share = (step + 1) / settings.warmup_steps
-    else:
-        done = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
-        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-        share = settings.final_share + (1 - settings.final_share) * cosine
+def set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
+    """Set every group's rate to a share of its full one."""
     for group in optimizer.param_groups:
         group["lr"] = group["full_lr"] * share

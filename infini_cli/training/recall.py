@@ -1,5 +1,6 @@
 """How much of what a model answers comes from its memory: held-out exact match beside controls that take it away."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -22,6 +23,7 @@ class Recall:
     without_memory: float  # the same questions with every memory emptied
     other_memory: float  # … with the memory of another document
     by_task: dict[str, float]
+    questions_by_task: dict[str, int]
     questions: int
 
     def to_dict(self) -> dict[str, object]:
@@ -31,6 +33,24 @@ class Recall:
     def memory_helps(self) -> bool:
         """Whether the memory explains any right answer."""
         return self.exact > max(self.without_memory, self.other_memory)
+
+
+def pooled(parts: Sequence[Recall]) -> Recall:
+    """What several measurements say together."""
+    questions = sum(part.questions for part in parts)
+
+    def mean(field: str) -> float:
+        return sum(getattr(part, field) * part.questions for part in parts) / questions
+
+    tasks = sorted({task for part in parts for task in part.by_task})
+    by_task = {}
+    for task in tasks:
+        of_task = [
+            (part.by_task[task], part.questions_by_task[task]) for part in parts if task in part.by_task
+        ]
+        by_task[task] = sum(share * count for share, count in of_task) / sum(count for _, count in of_task)
+    counts = {task: sum(part.questions_by_task.get(task, 0) for part in parts) for task in tasks}
+    return Recall(mean("exact"), mean("without_memory"), mean("other_memory"), by_task, counts, questions)
 
 
 @torch.no_grad()
@@ -77,6 +97,7 @@ def measure_recall(
         without_memory=counts["empty"] / questions,
         other_memory=counts["other"] / questions,
         by_task={task: sum(right) / len(right) for task, right in sorted(by_task.items())},
+        questions_by_task={task: len(right) for task, right in sorted(by_task.items())},
         questions=questions,
     )
 

@@ -26,21 +26,24 @@ class Optimizer:
     gate_lr: float = 1e-2  # beta and the write gate
     weight_decay: float = 0.0  # on low-rank updates; never on maps and gates
     warmup_steps: int = 20
-    final_share: float = 0.1  # of each rate, reached along a cosine at the last step
+    final_share: float = 0.1  # of each rate, reached at the last step of the last stage
     clip_norm: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Curriculum:
-    """Documents grow stage by stage once the held-out exact match of the present stage is good enough."""
+class StageConfig:
+    """One stage of the curriculum; the next begins when its steps are done, or earlier when it is learned."""
 
-    segments: tuple[int, ...] = (2, 3, 5, 8, 16, 32)  # most segments of a document, stage by stage
-    promote_at: float = 0.95  # held-out exact match
-    patience_steps: int = 400  # go on to the next stage after so many steps at the latest
-    steps: int = 1000
+    steps: int  # at most
+    segments: tuple[int, ...]  # numbers of segments, one of which is drawn for each batch
+    mixture: dict[str, Any]  # see mixture.parse_mixture
+    segment_length: int | None = None  # tokens; by default that of the memory
     batch_documents: int = 8
-    evaluate_every: int = 50
-    evaluation_samples: int = 32
+    window_segments: int | None = None  # of documents whose questions carry long windows; by default like all
+    promote_at: float = 2.0  # held-out exact match that ends the stage; above 1: never
+    writing: float = 0.0  # weight in the loss of the mean strength of writes, so that little is written
+    background_share: float = 0.0  # of the documents that follow on a long text read before them
+    background_segments: int = 64  # how long that text is on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +56,32 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The held-out questions asked now and then while training."""
+
+    every: int = 50  # steps
+    samples: int = 32  # documents
+    segments: int | None = None  # of each document; by default the most of the stage
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """A whole training run."""
 
     name: str
     base: str
     memory: MemoryConfig
-    mixture: dict[str, Any]  # see mixture.parse_mixture
+    stages: tuple[StageConfig, ...]
     lora: LoRAConfig | None = None
     optimizer: Optimizer = Optimizer()
-    curriculum: Curriculum = Curriculum()
     losses: Losses = Losses()
+    evaluation: Evaluation = Evaluation()
     seed: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Steps of all stages, when none is cut short by its success."""
+        return sum(stage.steps for stage in self.stages)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -89,9 +106,16 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     values = dict(values)
     if "memory" in values:
         values["memory"] = memory_from_dict(values["memory"])
-    tables = {"lora": LoRAConfig, "optimizer": Optimizer, "curriculum": Curriculum, "losses": Losses}
+    tables = {"lora": LoRAConfig, "optimizer": Optimizer, "losses": Losses, "evaluation": Evaluation}
     for name in tables.keys() & values.keys():
-        table = {key: tuple(v) if isinstance(v, list) else v for key, v in values[name].items()}
-        values[name] = build(tables[name], table)
-    parse_mixture(values.get("mixture", {}))
+        values[name] = build(tables[name], _with_tuples(values[name]))
+    values["stages"] = tuple(build(StageConfig, _with_tuples(stage)) for stage in values.get("stages", ()))
+    if not values["stages"]:
+        raise ValueError("a recipe needs at least one stage: [[stages]]")
+    for stage in values["stages"]:
+        parse_mixture(stage.mixture)
     return build(Recipe, values)
+
+
+def _with_tuples(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}

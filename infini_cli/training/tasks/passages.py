@@ -1,16 +1,17 @@
 """Questions over real passages, answered from memory or from passages in the window as `ask` shows them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 from infini_cli.answering.prompts import REFUSAL, evidence_messages
+from infini_cli.training.books import sentences
 from infini_cli.training.composition import Insertion, compose
 from infini_cli.training.questions import PassageQuestion, PassageSet
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.sample import Sample, Setting
 
 LARGEST_SHARE = 0.7  # of the document that passages may take
-MISSED_SHARE = 0.15  # of the answerable questions: search has not brought the passage that answers
+MISSED_SHARE = 0.1  # of the answerable questions: search has not brought the passage that answers
 _PATIENCE = 200
 
 
@@ -62,71 +63,89 @@ def make_passage_recall(
     return Sample("passage-recall", document.segments(setting.segment_length), questions, details)
 
 
-def _reading_squad(rng: Random, setting: Setting, n_passages: int) -> tuple[PassageQuestion, list[str]]:
-    """A question and passages of its article; some have no answer, and of some the passage is missing."""
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Passages as they stand in the window, and questions about them; no answers: they do not say."""
+
+    questions: tuple[PassageQuestion, ...]
+    passages: tuple[str, ...]
+
+
+def _reading_squad(rng: Random, setting: Setting) -> _Reading:
+    """One passage after single sentences of others, as `ask` puts them, and up to two questions.
+
+    The second question has an answer where the first has none, and the other way round: with the same passages in the
+    window, only reading tells them apart. Sometimes search has brought another passage than the one that answers.
+    """
     article = rng.choice(setting.corpus.passage_sets("squad", setting.split))
-    answerable = rng.random() < 0.6
+    answerable = rng.random() < 0.5
     fitting = [each for each in article.questions if bool(each.answers) == answerable]
     question = rng.choice(fitting or article.questions)
     others = [index for index in range(len(article.passages)) if index not in question.needed]
-    missed = answerable and len(others) >= n_passages and rng.random() < MISSED_SHARE
-    shown = [] if missed else list(question.needed)
-    shown += rng.sample(others, min(len(others), n_passages - len(shown)))
-    rng.shuffle(shown)
-    passages = [article.passages[index] for index in shown]
-    # a passage that search brought instead may happen to say the same
-    if missed and not any(answer in passage for answer in question.answers for passage in passages):
+    missed = bool(question.answers and others) and rng.random() < MISSED_SHARE
+    main = rng.choice(others) if missed else question.needed[0]
+    others = [index for index in others if index != main]
+    beside = [
+        rng.choice([part for part in sentences(article.passages[index]) if part])
+        for index in rng.sample(others, min(len(others), rng.choice((0, 0, 1, 2))))
+    ]
+    passages = (*beside, article.passages[main])
+    if main not in question.needed and not any(
+        answer in text for answer in question.answers for text in passages
+    ):
         question = replace(question, answers=())
-    return question, passages
+    contrasts = [
+        each
+        for each in article.questions
+        if each.needed == (main,) and bool(each.answers) != bool(question.answers)
+    ]
+    return _Reading((question, *rng.sample(contrasts, min(1, len(contrasts)))), passages)
 
 
-def _reading_hotpotqa(rng: Random, setting: Setting, n_passages: int) -> tuple[PassageQuestion, list[str]]:
-    """A question over two paragraphs and both of them among others, or one of them missing."""
+def _reading_hotpotqa(rng: Random, setting: Setting) -> _Reading:
+    """A question over two paragraphs: both of them, sometimes with a third, or one of the two missing."""
     entry = rng.choice(setting.corpus.passage_sets("hotpotqa", setting.split))
     question = entry.questions[0]
     others = [index for index in range(len(entry.passages)) if index not in question.needed]
     missed = rng.random() < 2 * MISSED_SHARE
     shown = rng.sample(question.needed, len(question.needed) - missed)
-    shown += rng.sample(others, min(len(others), max(0, n_passages - len(shown))))
+    shown += rng.sample(others, min(len(others), missed + rng.choice((0, 1))))
     rng.shuffle(shown)
     if missed:
         question = replace(question, answers=())
-    return question, [entry.passages[index] for index in shown]
+    return _Reading((question,), tuple(entry.passages[index] for index in shown))
 
 
-def make_passage_reading(
-    rng: Random, setting: Setting, *, source: str | None = None, n_passages: int | None = None
-) -> Sample:
+def make_passage_reading(rng: Random, setting: Setting, *, source: str | None = None) -> Sample:
     """Passages in the window, with the answer or without it, and the memory of the same document behind them.
 
     Unanswerable questions, and those whose passage search missed, are answered with the refusal.
 
     Args:
         source: "squad" or "hotpotqa"; mostly the first by default.
-        n_passages: how many passages stand in the window; 1 to 5 by default.
     """
-    source = rng.choices(("squad", "hotpotqa"), (3, 1))[0] if source is None else source
-    n_passages = rng.choice((1, 1, 2, 3, 5)) if n_passages is None else n_passages
+    source = rng.choices(("squad", "hotpotqa"), (5, 1))[0] if source is None else source
     read = _reading_squad if source == "squad" else _reading_hotpotqa
-    asked, passages = read(rng, setting, n_passages)
+    reading = read(rng, setting)
     # the document holds as many of the passages as it has room for, in book prose
     inserted: list[Insertion] = []
     room = LARGEST_SHARE * setting.n_tokens
-    for passage in passages:
+    for passage in reading.passages:
         room -= setting.tokenizer.count(passage) + 8
         if room >= 0:
             inserted.append(Insertion(passage, paragraph=True))
     books = setting.corpus.books_of(setting.split)
     document = compose(rng, books, setting.tokenizer, inserted, setting.n_tokens)
-    question = ask(
-        setting,
-        document,
-        (),
-        asked.question,
-        asked.answers or (REFUSAL,),
-        messages=evidence_messages(asked.question, passages),
-        details={"answerable": bool(asked.answers), "passages": len(passages)},
+    questions = tuple(
+        ask(
+            setting,
+            document,
+            (),
+            asked.question,
+            asked.answers or (REFUSAL,),
+            messages=evidence_messages(asked.question, reading.passages),
+            details={"answerable": bool(asked.answers), "passages": len(reading.passages)},
+        )
+        for asked in reading.questions
     )
-    return Sample(
-        "passage-reading", document.segments(setting.segment_length), (question,), {"source": source}
-    )
+    return Sample("passage-reading", document.segments(setting.segment_length), questions, {"source": source})

@@ -18,6 +18,15 @@ FORMS = {
     "mapped-gated": dataclasses.replace(PAPER, feature_map="elu-map", write_gate=True, update="delta"),
     "mapped-gated-linear": dataclasses.replace(PAPER, feature_map="elu-map", write_gate=True),
     "dpfp-gated": dataclasses.replace(PAPER, feature_map="dpfp-3", write_gate=True, update="delta"),
+    "hedgehog-gated": dataclasses.replace(
+        PAPER,
+        feature_map="hedgehog",
+        write_gate=True,
+        write_threshold=0.5,
+        read_gate=True,
+        update="delta",
+        eps=1e-2,
+    ),
 }
 
 

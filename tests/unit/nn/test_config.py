@@ -35,6 +35,8 @@ def test_unknown_and_missing_keys_are_named():
         ({"segment_length": 0}, "segment_length"),
         ({"eps": 0.0}, "eps"),
         ({"layers": (2, 1)}, "ascending"),
+        ({"write_gate": True, "write_threshold": 1.0}, "write_threshold"),
+        ({"write_threshold": 0.1}, "needs write_gate"),
     ],
 )
 def test_memory_forms_that_cannot_be_are_refused(change, named):

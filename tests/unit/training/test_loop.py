@@ -14,12 +14,22 @@ from infini_cli.nn.adapter_info import read_adapter_info
 from infini_cli.nn.checkpoint import load_adapter, load_base
 from infini_cli.nn.config import MemoryConfig
 from infini_cli.nn.lora import LoRAConfig
+from infini_cli.nn.memory import empty_state
 from infini_cli.training import loop
+from infini_cli.training.background import Background
 from infini_cli.training.batches import IGNORED, collate
-from infini_cli.training.curriculum import Stage
-from infini_cli.training.losses import Scored, exact_rows, read_documents, score, take_rows, total_loss
+from infini_cli.training.curriculum import Place
+from infini_cli.training.losses import (
+    Scored,
+    exact_rows,
+    read_documents,
+    score,
+    take_rows,
+    total_loss,
+    writing_strength,
+)
 from infini_cli.training.mixture import make_sample, parse_mixture
-from infini_cli.training.recipe import Curriculum, Losses, Optimizer, Recipe
+from infini_cli.training.recipe import Evaluation, Losses, Optimizer, Recipe, StageConfig
 from infini_cli.training.tasks.sample import Setting
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -30,13 +40,23 @@ RECIPE = Recipe(
     name="test",
     base="for-tests-tiny",
     memory=MEMORY,
-    mixture={"facts": 1.0, "replay": 0.5, "continuation": 0.5},
     lora=LoRAConfig(rank=2, alpha=4.0, targets=("attn.q",)),
     optimizer=Optimizer(warmup_steps=2),
-    curriculum=Curriculum(
-        segments=(4, 5), steps=6, batch_documents=2, evaluate_every=3, evaluation_samples=2
+    stages=(
+        StageConfig(steps=2, segments=(8,), segment_length=256, mixture={"facts": 1.0}, batch_documents=1),
+        StageConfig(
+            steps=4,
+            segments=(4, 5),
+            mixture={"facts": 1.0, "replay": 0.5, "continuation": 0.5},
+            batch_documents=2,
+            window_segments=3,
+            writing=0.1,
+            background_share=0.5,
+            background_segments=2,
+        ),
     ),
     losses=Losses(text=0.5, distill=0.2, replay=0.5),
+    evaluation=Evaluation(every=3, samples=2),
 )
 
 
@@ -57,7 +77,7 @@ def run(setting: Setting, folder: Path, recipe: Recipe = RECIPE, **options) -> l
 
 def test_a_resumed_run_has_the_losses_and_weights_of_an_unbroken_one(setting, tmp_path):
     whole = run(setting, tmp_path / "whole")
-    first = run(setting, tmp_path / "cut", stop_after_steps=2)
+    first = run(setting, tmp_path / "cut", stop_after_steps=4)
     rest = run(setting, tmp_path / "cut")
     assert [e.loss for e in first + rest] == [e.loss for e in whole]
     one, other = (safetensors.torch.load_file(tmp_path / name / loop.ADAPTER) for name in ("whole", "cut"))
@@ -93,7 +113,7 @@ def test_training_stops_when_the_memory_changes_nothing(setting, tmp_path):
     frozen = dataclasses.replace(
         RECIPE,
         optimizer=Optimizer(lora_lr=0.0, map_lr=0.0, gate_lr=0.0),
-        curriculum=dataclasses.replace(RECIPE.curriculum, steps=50, evaluate_every=1),
+        evaluation=Evaluation(every=1, samples=2),
     )
     with pytest.raises(UsageError, match="no better with the memory than without"):
         run(setting, tmp_path, frozen)
@@ -129,13 +149,58 @@ def test_exact_needs_every_token_of_an_answer():
 
 
 @pytest.mark.parametrize(
-    ("step", "exact", "index"), [(10, 0.5, 0), (10, 0.96, 1), (400, 0.1, 1), (399, 0.94, 0)]
+    ("step", "exact", "stage"), [(10, 0.5, 0), (10, 0.96, 1), (10, None, 0), (400, 0.1, 1), (399, 0.94, 0)]
 )
-def test_a_stage_ends_when_it_is_learned_or_was_tried_long_enough(step, exact, index):
-    assert Stage().after(step, exact, Curriculum()).index == index
+def test_a_stage_ends_when_it_is_learned_or_was_tried_long_enough(step, exact, stage):
+    one = StageConfig(steps=400, segments=(2,), mixture={"facts": 1}, promote_at=0.95)
+    recipe = dataclasses.replace(RECIPE, stages=(one, one))
+    assert Place().after(step, exact, recipe).stage == stage
 
 
-def test_the_last_stage_has_no_next():
-    stage = Stage(index=5)
-    assert stage.after(10_000, 1.0, Curriculum()) == stage
-    assert stage.segments(Curriculum()) == (2, 3, 5, 8, 16, 32)
+def test_a_run_ends_after_its_last_stage():
+    place = Place(stage=1, begun_at_step=2)
+    assert not place.after(5, None, RECIPE).finished(RECIPE)
+    assert place.after(6, None, RECIPE).finished(RECIPE)
+
+
+def test_rates_rise_stay_and_fall_in_the_last_stage():
+    rates = [Place().rate(0, RECIPE), Place().rate(1, RECIPE)]
+    rates += [Place(1, 2).rate(step, RECIPE) for step in (2, 4, 6)]
+    assert rates == pytest.approx([0.5, 1.0, 1.0, 0.55, 0.1])
+
+
+def test_a_run_can_begin_from_an_adapter(setting, tmp_path):
+    run(setting, tmp_path / "first")
+    warm = run(setting, tmp_path / "second", adapter=tmp_path / "first" / loop.ADAPTER, stop_after_steps=1)
+    cold = run(setting, tmp_path / "third", stop_after_steps=1)
+    assert warm[0].loss < cold[0].loss
+
+
+def test_writing_strength_is_the_mean_gate_of_features_that_sum_to_one(setting):
+    memory = dataclasses.replace(MEMORY, feature_map="hedgehog", update="linear")
+    model = load_base(BASE, memory=memory, dtype=torch.float32)
+    sized = dataclasses.replace(setting, n_segments=4, segment_length=512)
+    batch = collate([make_sample(parse_mixture({"passkey": 1}), sized, "w")])
+    before = empty_state(model.config)
+    assert float(writing_strength(before, before, 1)) == 0.0
+    # untrained gates let half of everything through
+    with torch.no_grad():
+        after = read_documents(model, batch)
+    assert float(writing_strength(before, after, batch.documents.numel())) == pytest.approx(0.5)
+
+
+def test_a_background_grows_and_begins_anew_row_by_row(setting):
+    model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
+    sized = dataclasses.replace(setting, n_segments=1, segment_length=64)
+    background = Background(empty_state(model.config, 3))
+    sums = []
+    for step in range(12):
+        background = background.read_on(model, sized, 4, f"seed/{step}")
+        sums.append(background.state[0].norm.sum(dim=(1, 2)))
+    grown = torch.stack(sums).diff(dim=0) > 0
+    assert grown.any(dim=0).all()
+    assert (~grown).any()
+    under = background.under(0.5, "rows")
+    empty = torch.tensor([bool((row == 0).all()) for row in under[0].norm])
+    assert 0 < int(empty.sum()) < 3
+    torch.testing.assert_close(under[0].norm[~empty], background.state[0].norm[~empty])

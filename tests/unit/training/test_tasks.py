@@ -155,16 +155,18 @@ def test_unseen_families_are_never_trained_on(setting: Setting) -> None:
 def test_reading_shows_the_passages_and_refuses_what_they_do_not_say(setting: Setting) -> None:
     answered = refused = 0
     for seed in range(60):
-        (question,) = make_passage_reading(Random(seed), setting).questions
-        prompt = ByteTokenizer().decode(question.prompt)
-        assert question.text in prompt
-        if question.details["answerable"]:
-            answered += 1
-            assert question.accepted[0] in prompt or question.text.startswith("What joins")
-        else:
-            refused += 1
-            assert question.accepted == (REFUSAL,)
-            assert question.text.startswith("Who mayored") or "mason" not in prompt or _missing(question)
+        questions = make_passage_reading(Random(seed), setting).questions
+        assert len({question.details["answerable"] for question in questions}) == len(questions)
+        for question in questions:
+            prompt = ByteTokenizer().decode(question.prompt)
+            assert question.text in prompt
+            if question.details["answerable"]:
+                answered += 1
+                assert question.accepted[0] in prompt or question.text.startswith("What joins")
+            else:
+                refused += 1
+                assert question.accepted == (REFUSAL,)
+                assert question.text.startswith("Who mayored") or "mason" not in prompt or _missing(question)
     assert answered > 10
     assert refused > 10
 
