@@ -231,8 +231,8 @@ def local_attention(q: Tensor, k: Tensor, v: Tensor, sliding_window: int | None)
 def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Causal attention of q (N, H, T, D) over k, v (N, G, T, D) by plain products.
 
-    On a CPU in bfloat16 the fused kernel takes 1.7 times as long at 128 tokens, and its backward pass 3 to 6 times; from
-    256 tokens on it is the faster one.
+    On a CPU in bfloat16 the fused kernel takes 1.7 times as long at 128 tokens, and its backward pass 3 to 6 times;
+    from 256 tokens on it is the faster one.
     """
     kv_heads, length, dim = k.shape[-3:]
     rows = (q * dim**-0.5).unflatten(-3, (kv_heads, -1)).flatten(-3, -2)  # (N, G, R*T, D)
