@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install test lint typecheck unit test-slow test-model demo wheel clean
+.PHONY: help install test lint typecheck unit test-slow test-model demo data train-model eval-model wheel clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -75,6 +75,20 @@ demo: $(READY) ## the main job on a whole novel: read, ask, summarize, save, rem
 	$(call infini,memories rm $(MEMORY) --yes)
 	$(call infini,load $(PACKED))
 	$(call infini,ask "Which novel by Mrs. Radcliffe does Catherine read in Bath?" --memory $(MEMORY))
+
+RECIPE := models/smollm2-135m-instruct/recipe.toml
+TRAINING := build/training
+
+data: $(READY) ## fetch and tokenize the texts for training and evaluations, into the user's cache
+	@$(BIN)/infini models pull
+	@$(BIN)/python -m infini_cli.training.corpus
+
+train-model: data ## train the shipped model's memory again: RECIPE=… TRAINING=folder
+	@$(BIN)/infini train $(RECIPE) --output $(TRAINING)
+
+eval-model: data ## measure the shipped model, or ADAPTER=…, into build/eval.json
+	@mkdir -p build
+	@$(BIN)/infini eval all $(if $(ADAPTER),--adapter $(ADAPTER)) --output build/eval.json
 
 wheel: $(READY_FOR_TESTS) ## build the wheel into dist/
 	@$(PIP) wheel --no-deps --wheel-dir dist .

@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from infini_cli import __version__
-from infini_cli.commands import ask, chat, config, evaluate, ingest, load, memories, models, save, summarize
+from infini_cli.commands import (
+    ask,
+    chat,
+    config,
+    evaluate,
+    ingest,
+    load,
+    memories,
+    models,
+    save,
+    summarize,
+    train,
+)
 from infini_cli.commands.options import (
     Debug,
     Device,
@@ -79,5 +91,6 @@ app.command("save", rich_help_panel=KEEP)(save.save)
 app.command("load", rich_help_panel=KEEP, no_args_is_help=True)(load.load)
 app.add_typer(memories.app, name="memories", rich_help_panel=KEEP)
 app.add_typer(models.app, name="models", rich_help_panel=SET_UP)
+app.command("train", rich_help_panel=MEASURE, no_args_is_help=True)(train.train)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", rich_help_panel=SET_UP)

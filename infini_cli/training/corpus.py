@@ -13,6 +13,7 @@ from typing import Any
 from infini_cli.console import Reporter
 from infini_cli.errors import DocumentError, InfiniError
 from infini_cli.paths import cache_dir
+from infini_cli.settings import DEFAULT_MODEL
 from infini_cli.tokenizers.protocol import Tokenizer
 from infini_cli.training.archives import read_files, read_r_strings
 from infini_cli.training.books import Book, load_book, make_book, save_book
@@ -184,13 +185,17 @@ def open_corpus(tokenizer: Tokenizer, folder: Path | None = None) -> Corpus:
 def main(argv: Sequence[str]) -> int:
     """Build the corpus for the default model's tokenizer, or another one's; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m infini_cli.training.corpus", description=main.__doc__)
-    parser.add_argument("--tokenizer", type=Path, required=True, help="a model's folder, or a GGUF file")
+    parser.add_argument(
+        "--tokenizer", metavar="MODEL", default=DEFAULT_MODEL, help="a model's name or path (%(default)s)"
+    )
     arguments = parser.parse_args(argv)
     from infini_cli.tokenizers import load_tokenizer
+    from infini_cli.zoo import resolve
 
     reporter = Reporter()
     try:
-        index = build_corpus(load_tokenizer(arguments.tokenizer), corpus_dir(), report=reporter.note)
+        tokenizer = load_tokenizer(resolve(arguments.tokenizer).folder)
+        index = build_corpus(tokenizer, corpus_dir(), report=reporter.note)
     except InfiniError as error:
         reporter.show_error(error)
         return error.exit_code

@@ -1,0 +1,143 @@
+"""`infini train`: train a memory from a recipe."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from infini_cli.commands.options import Debug, Device, Json, NoColor, Offline, Quiet, Session, start
+from infini_cli.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from infini_cli.progress import Progress
+    from infini_cli.training.loop import Event
+
+TRAIN = "Train"
+
+
+def train(
+    ctx: typer.Context,
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE.toml", help="What is trained, on what, for how long.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Where adapter, checkpoint and log go; a run that was stopped goes on from there.",
+            rich_help_panel=TRAIN,
+        ),
+    ],
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            "--steps",
+            metavar="N",
+            min=1,
+            help="Stop after so many steps; the same command goes on later.",
+            rich_help_panel=TRAIN,
+        ),
+    ] = None,
+    device: Device = None,
+    offline: Offline = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    no_color: NoColor = False,
+    debug: Debug = False,
+) -> None:
+    """Train the memory of a base model, and low-rank updates of its weights, into an adapter.
+
+    On several GPUs: torchrun --nproc-per-node N -m infini_cli train RECIPE.toml --output FOLDER
+    """
+    session = start(ctx)
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file; --output needs a folder")
+    from infini_cli.training.recipe import load_recipe
+
+    plan = load_recipe(recipe)
+    with session.reporter.progress("Preparing"):
+        from infini_cli.tokenizers import load_tokenizer
+        from infini_cli.training import loop
+        from infini_cli.training.corpus import open_corpus
+        from infini_cli.training.tasks.sample import Setting
+        from infini_cli.training.workers import join_workers
+        from infini_cli.zoo import resolve
+
+        base = resolve(plan.base, offline=session.settings.offline)
+        tokenizer = load_tokenizer(base.folder)
+        setting = Setting(open_corpus(tokenizer), tokenizer, 1, plan.memory.segment_length)
+    with join_workers(session.settings.device) as worker:
+        session.reporter.quiet = session.reporter.quiet or not worker.speaks
+        with session.reporter.progress(f"Training {plan.name}", total=1.0) as bar:
+            shown = _Shown(session, bar)
+            try:
+                adapter = loop.train(
+                    plan,
+                    base=base.folder,
+                    base_fingerprint=base.fingerprint,
+                    setting=setting,
+                    folder=output,
+                    device=worker.device,
+                    on_event=shown.event,
+                    stop_after_steps=steps,
+                )
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    "interrupted", hint=f"the same command goes on from the last checkpoint in {output}"
+                ) from None
+    if worker.speaks:
+        shown.end(adapter)
+
+
+class _Shown:
+    """Tells how training goes."""
+
+    def __init__(self, session: Session, bar: "Progress") -> None:
+        self._reporter = session.reporter
+        self._bar = bar
+        self._first: Event | None = None
+        self._last: Event | None = None
+
+    def event(self, event: "Event") -> None:
+        """Show a step, and an evaluation in a line that stays."""
+        self._first = self._first or event
+        self._last = event
+        seconds = event.seconds - self._first.seconds
+        speed = f", {(event.tokens - self._first.tokens) / seconds:,.0f} tokens/s" if seconds > 0 else ""
+        self._bar.update(
+            event.step / event.steps,
+            detail=f"step {event.step:,} of {event.steps:,}, stage {event.stage + 1}, {event.segments} segments, "
+            f"loss {event.loss:.3f}, {event.exact:.0%} exact{speed}",
+        )
+        if event.recall is not None:
+            recall = event.recall
+            self._reporter.note(
+                f"step {event.step:,}: {recall.exact:.0%} of {recall.questions} held-out questions right, "
+                f"{recall.without_memory:.0%} without the memory, {recall.other_memory:.0%} with another document's"
+            )
+
+    def end(self, adapter: Path) -> None:
+        """Print where the adapter is, or everything with --json."""
+        last = self._last
+        if self._reporter.json:
+            self._reporter.emit_json(
+                {
+                    "adapter": str(adapter),
+                    "step": None if last is None else last.step,
+                    "steps": None if last is None else last.steps,
+                    "tokens": None if last is None else last.tokens,
+                    "seconds": None if last is None else round(last.seconds, 3),
+                    "loss": None if last is None else last.loss,
+                    "recall": None if last is None or last.recall is None else last.recall.to_dict(),
+                }
+            )
+            return
+        self._reporter.emit(str(adapter))
+        if last is None:
+            self._reporter.note("this run was finished before")
+        elif last.step < last.steps:
+            self._reporter.note(
+                f"stopped after step {last.step:,} of {last.steps:,}; the same command goes on"
+            )
