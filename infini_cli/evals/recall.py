@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
 
 import numpy as np
@@ -14,15 +14,7 @@ from infini_cli.evals.controls import Asked, run_control
 from infini_cli.evals.grid import nearest, whole_segments
 from infini_cli.evals.haystack import HaystackReader
 from infini_cli.evals.judging import Judge, contained
-from infini_cli.evals.results import (
-    Entry,
-    Record,
-    ResultsFile,
-    cells,
-    describe_run,
-    record_from_dict,
-    record_to_dict,
-)
+from infini_cli.evals.results import Entry, Ledger, Record, ResultsFile, cells
 from infini_cli.evals.subject import Subject
 from infini_cli.training.corpus import Corpus
 from infini_cli.training.losses import take_rows
@@ -81,7 +73,7 @@ class Progress:
     tokens_total: int
     tokens_read: int  # really, in this process
     seconds: float  # of this process
-    documents: int
+    questions: int
     right: float  # share of right answers so far
 
 
@@ -113,37 +105,32 @@ def run_recall(
         UsageError: the file holds results of another model, or with other options.
         ValueError: a document of that length has no room for what goes in.
     """
-    run = describe_run(subject, options.seed)
-    run["identity"] |= {"in_chat": task.in_chat}
-    earlier = file.load(run["identity"])
-    records = [] if earlier is None else [record_from_dict(values) for values in earlier["records"]]
-    if earlier is not None:
-        run["tokens_read"], run["seconds"] = earlier["run"]["tokens_read"], earlier["run"]["seconds"]
-    units = list(_units(task, options, _complete(records, options)))
-    total, done = sum(unit.length * len(unit.documents) for unit in units), 0
+    ledger = Ledger(file, subject, options.seed, in_chat=task.in_chat)
+    units = list(_units(task, options, _complete(_records(ledger), options)))
+    total, done, began = sum(unit.length * len(unit.documents) for unit in units), 0, 0
     started = time.monotonic()
-    read_before, seconds_before = run["tokens_read"], run["seconds"]
 
     def report(_: int = 0) -> None:
-        share = sum(record.right for record in records) / max(1, len(records))
+        share = sum(record["right"] for record in ledger.records) / max(1, len(ledger.records))
+        here = min(reader.tokens_read - began, total - done)
         elapsed = time.monotonic() - started
-        here = min(reader.tokens_read - unit_began, total - done)
-        on_progress(Progress(done + here, total, reader.tokens_read, elapsed, len(records), share))
+        on_progress(Progress(done + here, total, reader.tokens_read, elapsed, len(ledger.records), share))
 
-    unit_began = 0
     reader = HaystackReader(subject.model, report)
-    entry = _entry(task, run, records)
     for unit in units:
-        unit_began = reader.tokens_read
+        began = reader.tokens_read
         made = _run_unit(task, subject, corpus, options, unit, reader)
-        records = [record for record in records if not _covers(unit, record)] + made
+        ledger.records = [asdict(record) for record in _records(ledger) if not _covers(unit, record)]
+        ledger.add(map(asdict, made), reader.tokens_read - began)
+        ledger.save(_summary(_records(ledger)))
         done += unit.length * len(unit.documents)
-        run["tokens_read"] = read_before + reader.tokens_read
-        run["seconds"] = round(seconds_before + time.monotonic() - started, 1)
-        entry = _entry(task, run, records)
-        file.save(entry)
+        began = reader.tokens_read
         report()
-    return entry
+    return ledger.entry(_summary(_records(ledger)))
+
+
+def _records(ledger: Ledger) -> list[Record]:
+    return [Record(**values) for values in ledger.records]
 
 
 def _covers(unit: _Unit, record: Record) -> bool:
@@ -236,12 +223,11 @@ def _run_unit(
     ]
 
 
-def _entry(task: RecallTask, run: Entry, records: Sequence[Record]) -> Entry:
+def _summary(records: Sequence[Record]) -> Entry:
+    """Shares of right answers by kind, length and depth, and by kind and length alone."""
     return {
-        "run": run,
         "cells": cells(
             records, lambda record: (record.kind, record.length, record.bin), ("kind", "length", "depth")
         ),
         "totals": cells(records, lambda record: (record.kind, record.length), ("kind", "length")),
-        "records": [record_to_dict(record) for record in records],
     }

@@ -4,9 +4,10 @@ import json
 import math
 import os
 import platform
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -94,25 +95,58 @@ def _rounded(share: float) -> float:
     return round(share, 4)
 
 
-def describe_run(subject: Subject, seed: int) -> Entry:
-    """What was evaluated; runs that agree in `identity` may add to each other's results."""
-    engine = subject.engine
-    return {
-        "identity": {
-            "model": subject.resolved.fingerprint,
-            "adapter": engine.fingerprints["adapter"],
-            "segment_length": subject.segment_length,
-            "window": subject.window,
-            "dtype": engine.dtype,
-            "seed": seed,
-        },
-        "model": subject.resolved.name,
-        "device": engine.device,
-        "machine": machine(engine.device),
-        "program": __version__,
-        "tokens_read": 0,
-        "seconds": 0.0,
-    }
+class Ledger:
+    """The records of one evaluation, those of earlier runs first, and what they cost."""
+
+    def __init__(self, file: "ResultsFile", subject: Subject, seed: int, **options: Any) -> None:
+        """Open the entry of the file, if it holds one.
+
+        Args:
+            options: what else must agree for results to be added to each other.
+
+        Raises:
+            UsageError: the file holds results of another model, or with other options.
+        """
+        engine = subject.engine
+        self._file = file
+        self.run: Entry = {
+            "identity": {
+                "model": subject.resolved.fingerprint,
+                "adapter": engine.fingerprints["adapter"],
+                "segment_length": subject.segment_length,
+                "window": subject.window,
+                "dtype": engine.dtype,
+                "seed": seed,
+                **options,
+            },
+            "model": subject.resolved.name,
+            "device": engine.device,
+            "machine": machine(engine.device),
+            "program": __version__,
+            "tokens_read": 0,
+            "seconds": 0.0,
+        }
+        earlier = file.load(self.run["identity"])
+        self.records: list[Entry] = [] if earlier is None else earlier["records"]
+        if earlier is not None:
+            self.run |= {key: earlier["run"][key] for key in ("tokens_read", "seconds")}
+        self._noted = time.monotonic()
+
+    def add(self, records: Iterable[Entry], tokens_read: int) -> None:
+        """Keep new records, and count what was read and how long it took since the last call."""
+        self.records = [*self.records, *records]
+        now = time.monotonic()
+        self.run["tokens_read"] += tokens_read
+        self.run["seconds"] = round(self.run["seconds"] + now - self._noted, 1)
+        self._noted = now
+
+    def save(self, summary: Mapping[str, Any]) -> None:
+        """Write everything to the file."""
+        self._file.save(self.entry(summary))
+
+    def entry(self, summary: Mapping[str, Any]) -> Entry:
+        """The entry of the evaluation: its run, what is measured, and the records."""
+        return {"run": self.run, **summary, "records": self.records}
 
 
 def machine(device: str) -> str:
@@ -174,11 +208,3 @@ class ResultsFile:
             raise UsageError(
                 f"{self._path} is there and holds no results of evaluations", hint="choose another --output"
             ) from None
-
-
-def record_to_dict(record: Record) -> Entry:
-    return asdict(record)
-
-
-def record_from_dict(values: Mapping[str, Any]) -> Record:
-    return Record(**values)

@@ -1,45 +1,44 @@
 """The evaluations of recall: pass keys, needles in prose, and stories."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Literal, cast
 
 from infini_cli.evals.judging import first_integer, nothing_else
 from infini_cli.evals.recall import RecallTask
 from infini_cli.training.tasks.babilong import make_story
-from infini_cli.training.tasks.needle import NeedleKind, make_needle
+from infini_cli.training.tasks.needle import KINDS, NeedleKind, make_needle
 from infini_cli.training.tasks.passkey import make_passkey
 from infini_cli.training.tasks.sample import Sample, Setting
 
 Form = Literal["chat", "continuation"]
 
-PASSKEY_KINDS = ("filler", "prose")
-NEEDLE_KINDS = ("number", "word", "uuid")
-BABILONG_TASKS = ("qa1", "qa2", "qa3", "qa4", "qa5")
+STORIES = ("qa1", "qa2", "qa3", "qa4", "qa5")
 
 
-def passkey(kinds: tuple[str, ...] = PASSKEY_KINDS[:1], form: Form = "chat") -> RecallTask:
+def passkey(kinds: Sequence[str] = ("filler",), form: Form = "chat") -> RecallTask:
     """A pass key in repeated filler, or in prose; asked in chat, or by an unfinished sentence as in the paper."""
 
     def make(rng: Random, setting: Setting, kind: str, depth: float | None) -> Sample:
         prose, continuation = kind == "prose", form == "continuation"
         return make_passkey(rng, setting, depth=depth, prose=prose, as_continuation=continuation)
 
-    return RecallTask("passkey", kinds, make, True, first_integer, in_chat=form == "chat")
+    return RecallTask("passkey", tuple(kinds), make, True, first_integer, in_chat=form == "chat")
 
 
-def needle(kinds: tuple[str, ...] = NEEDLE_KINDS) -> RecallTask:
+def needle(kinds: Sequence[str] = KINDS) -> RecallTask:
     """Values of four keys in the prose of unseen books, each asked for on its own."""
 
     def make(rng: Random, setting: Setting, kind: str, depth: float | None) -> Sample:
         return make_needle(rng, setting, kind=cast(NeedleKind, kind), n_keys=4, changes=0)
 
-    return RecallTask("needle", kinds, make, False, nothing_else)
+    return RecallTask("needle", tuple(kinds), make, False, nothing_else)
 
 
-def babilong(tasks: tuple[str, ...] = BABILONG_TASKS) -> RecallTask:
+def babilong(stories: Sequence[str] = STORIES) -> RecallTask:
     """Stories told among the prose of unseen books, with unseen names and wordings."""
 
     def make(rng: Random, setting: Setting, kind: str, depth: float | None) -> Sample:
         return make_story(rng, setting, task=int(kind.removeprefix("qa")))
 
-    return RecallTask("babilong", tasks, make, False, nothing_else)
+    return RecallTask("babilong", tuple(stories), make, False, nothing_else)
