@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import torch
+
 from infini_cli.answering.prompts import MARKS, REFUSAL, evidence_messages, is_refusal
 from infini_cli.evals.asking import Prompt, greedy_answers
 from infini_cli.evals.judging import contained, exact_match, token_f1
@@ -71,7 +73,8 @@ def run_reading(
         by_article.setdefault(asked.article.title, []).append(asked)
     for together in by_article.values():
         text = subject.tokenizer.encode("\n\n".join(together[0].article.passages))
-        state = fold(subject.model, text, empty_state(subject.model.config, 1, subject.model.device))
+        with torch.inference_mode():
+            state = fold(subject.model, text, empty_state(subject.model.config, 1, subject.model.device))
         tokens_read = len(text)
         for asked in together:
             ledger.add([_answer(subject, asked, state)], tokens_read)

@@ -5,8 +5,11 @@ first token, which has nothing before it in some of them.
 
 - memory_on: the model, with the memory of all segments before.
 - memory_off: the same weights, with an empty memory.
-- xl_cache: the base model, with the keys and values of the segment before (see transformer_xl).
 - plain_window: the base model, with the segment alone.
+- wide_window: the base model, with the segment before it in the window too: twice the window, and twice the work.
+- xl_cache: the base model, with the cached keys and values of the segment before, which had in their turn seen those of
+  the one before that (see transformer_xl). Models that were not trained so lose by it: the first token of a window, on
+  which much of the attention rests, is missing from the third segment on (arXiv 2309.17453).
 
 Shapes: B documents, S segments, T tokens, d width.
 """
@@ -32,7 +35,7 @@ from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.composition import take_prose
 from infini_cli.training.corpus import Corpus
 
-WAYS = ("memory_on", "memory_off", "xl_cache", "plain_window")
+WAYS = ("memory_on", "memory_off", "plain_window", "wide_window", "xl_cache")
 EARLY_TOKENS = 64  # at the beginning of a segment, where the window has little to offer
 _LOGITS_AT_ONCE = 512  # tokens
 
@@ -151,6 +154,18 @@ def _each_alone(model: InfiniTransformer, documents: Documents) -> list[Losses]:
 
 
 @torch.inference_mode()
+def _wide_window(subject: Subject, documents: Documents) -> list[Losses]:
+    """The first segment counts for nothing, so that it does not matter what stands before it."""
+    base, parts = subject.base, []
+    length = documents.shape[2]
+    pairs = np.concatenate((np.roll(documents, 1, axis=1), documents), axis=2)  # (B, S, 2T)
+    for tokens in _chunks(base, pairs):
+        hidden, _ = base.hidden(tokens, ())
+        parts.append(segment_losses(base, hidden[..., length:, :], tokens[..., length:]))
+    return _per_document(parts)
+
+
+@torch.inference_mode()
 def _xl_cache(subject: Subject, documents: Documents) -> list[Losses]:
     base, parts = subject.base, []
     cache: transformer_xl.Cache | None = None
@@ -164,8 +179,9 @@ def _xl_cache(subject: Subject, documents: Documents) -> list[Losses]:
 _LOSSES: dict[str, Callable[[Subject, Documents], list[Losses]]] = {
     "memory_on": _memory_on,
     "memory_off": lambda subject, documents: _each_alone(subject.model, documents),
-    "xl_cache": _xl_cache,
     "plain_window": lambda subject, documents: _each_alone(subject.base, documents),
+    "wide_window": _wide_window,
+    "xl_cache": _xl_cache,
 }
 
 
