@@ -18,6 +18,7 @@ from infini_cli.commands import (
     summarize,
     train,
 )
+from infini_cli.commands.manual import add_manuals
 from infini_cli.commands.options import (
     Debug,
     Device,
@@ -37,10 +38,6 @@ KEEP = "Keep memories"
 SET_UP = "Set up"
 MEASURE = "Train and measure"
 
-EPILOG = (
-    "Exit codes: 0 done, 1 a bug, 2 usage, 3 document, 4 model, 5 memory on disk, 6 out of memory, "
-    "7 read only in part, 8 not found (with --fail-if-not-found), 130 interrupted."
-)
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -49,7 +46,6 @@ app = typer.Typer(
     context_settings=CONTEXT,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    epilog=EPILOG,
 )
 
 
@@ -94,3 +90,4 @@ app.add_typer(models.app, name="models", rich_help_panel=SET_UP)
 app.command("train", rich_help_panel=MEASURE, no_args_is_help=True)(train.train)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", rich_help_panel=SET_UP)
+add_manuals(app)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infini_cli.commands.completing import setting_names
 from infini_cli.commands.options import (
     Debug,
     Device,
@@ -26,7 +27,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="See and change the settings.")
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The setting; see `infini config show`.")]
+Key = Annotated[
+    str,
+    typer.Argument(
+        metavar="KEY", help="The setting; see `infini config show`.", autocompletion=setting_names
+    ),
+]
 
 
 @app.command("show")

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infini_cli.commands.completing import memory_names
 from infini_cli.commands.options import Debug, Json, Memory, NoColor, Quiet, start
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="List, show, rename and remove memories.")
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The memory.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The memory.", autocompletion=memory_names)]
 
 
 @app.command("list")
@@ -67,7 +68,12 @@ def list_(
 def show(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The memory; by default the one read last.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The memory; by default the one read last.",
+            autocompletion=memory_names,
+        ),
     ] = None,
     memory: Memory = None,
     json: Json = False,
@@ -130,7 +136,9 @@ def rename(
 @app.command("rm")
 def rm(
     ctx: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="The memories.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="The memories.", autocompletion=memory_names)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
     quiet: Quiet = False,

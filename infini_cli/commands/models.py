@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infini_cli.commands.completing import model_names, pulled_model_names
 from infini_cli.commands.options import INPUT, Debug, Json, Model, NoColor, Offline, Quiet, start
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ app = typer.Typer(no_args_is_help=True, help="List, show, pull and remove models
 STEPS = {"download": "Downloading", "verify": "Verifying", "unpack": "Unpacking", "convert": "Converting"}
 
 OptionalName = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="The model; by default the one in your settings.")
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="The model; by default the one in your settings.",
+        autocompletion=model_names,
+    ),
 ]
 
 
@@ -142,7 +148,9 @@ def pull(
 @app.command("rm")
 def rm(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The model.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The model.", autocompletion=pulled_model_names)
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     json: Json = False,
     quiet: Quiet = False,

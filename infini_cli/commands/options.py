@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from infini_cli.commands.completing import device_names, dtype_names, memory_names, model_names
 from infini_cli.console import Reporter
 
 if TYPE_CHECKING:
@@ -32,13 +33,18 @@ Model = Annotated[
         "--model",
         metavar="NAME|PATH",
         help="The model to use; see `infini models list`.",
+        autocompletion=model_names,
         rich_help_panel=MODEL,
     ),
 ]
 Device = Annotated[
     str | None,
     typer.Option(
-        "--device", metavar="auto|cpu|cuda|cuda:N|mps", help="Where the model runs.", rich_help_panel=MODEL
+        "--device",
+        metavar="auto|cpu|cuda|cuda:N|mps",
+        help="Where the model runs.",
+        autocompletion=device_names,
+        rich_help_panel=MODEL,
     ),
 ]
 Dtype = Annotated[
@@ -47,6 +53,7 @@ Dtype = Annotated[
         "--dtype",
         metavar="auto|float32|bfloat16",
         help="The number format of the weights.",
+        autocompletion=dtype_names,
         rich_help_panel=MODEL,
     ),
 ]
@@ -68,6 +75,7 @@ Memory = Annotated[
         "--memory",
         metavar="NAME",
         help="The memory to use; by default the one read last.",
+        autocompletion=memory_names,
         rich_help_panel=MEMORY,
     ),
 ]

@@ -5,13 +5,19 @@ from typing import Annotated
 
 import typer
 
+from infini_cli.commands.completing import memory_names
 from infini_cli.commands.options import OUTPUT, Debug, Json, Memory, NoColor, Quiet, start
 
 
 def save(
     ctx: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The memory; by default the one read last.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="The memory; by default the one read last.",
+            autocompletion=memory_names,
+        ),
     ] = None,
     output: Annotated[
         Path | None,
