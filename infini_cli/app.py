@@ -9,6 +9,7 @@ from infini_cli.commands import (
     ask,
     chat,
     config,
+    doctor,
     evaluate,
     ingest,
     load,
@@ -90,4 +91,5 @@ app.add_typer(models.app, name="models", rich_help_panel=SET_UP)
 app.command("train", rich_help_panel=MEASURE, no_args_is_help=True)(train.train)
 app.add_typer(evaluate.app, name="eval", rich_help_panel=MEASURE)
 app.add_typer(config.app, name="config", rich_help_panel=SET_UP)
+app.command("doctor", rich_help_panel=SET_UP)(doctor.doctor)
 add_manuals(app)

@@ -147,6 +147,13 @@ MANUALS = {
         (("infini eval needle --kinds number,word --samples 5", "fewer documents"),), (4, 6, 130)
     ),
     "eval babilong": Manual((("infini eval babilong --tasks qa1 --lengths 4K", "one task"),), (4, 6, 130)),
+    "doctor": Manual(
+        (
+            ("infini doctor", "everything, with the model in your settings"),
+            ("infini doctor --device cpu --json", "for programs"),
+        ),
+        (4, 5),
+    ),
     "config": Manual((("infini config show", "every setting and where it comes from"),)),
     "config show": Manual(
         (

@@ -17,6 +17,7 @@ import typer
 
 from infini_cli.commands.completing import device_names, dtype_names, memory_names, model_names
 from infini_cli.console import Reporter
+from infini_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from infini_cli.settings import Settings
@@ -115,7 +116,15 @@ def start(ctx: typer.Context) -> Session:
     Raises:
         UsageError: a setting has a value that is not allowed.
     """
-    from infini_cli.settings import load_settings
+    session, error = start_anyway(ctx)
+    if error is not None:
+        raise error
+    return session
+
+
+def start_anyway(ctx: typer.Context) -> tuple[Session, UsageError | None]:
+    """The session of a command that has to work with wrong settings too: with the defaults, and what is wrong."""
+    from infini_cli.settings import Settings, load_settings
 
     given: dict[str, Any] = {}
     for context in _from_root(ctx):
@@ -126,12 +135,16 @@ def start(ctx: typer.Context) -> Session:
                 if value is not None and value is not False
             }
         )
-    settings = load_settings({name: value for name, value in given.items() if name in SETTING_NAMES})
     # main keeps the reporter too, to know whether an object was already printed when it has an error to show
     reporter = ctx.find_object(Reporter) or Reporter()
     reporter.json = bool(given.get("json"))
+    try:
+        settings = load_settings({name: value for name, value in given.items() if name in SETTING_NAMES})
+    except UsageError as error:
+        reporter.quiet = bool(given.get("quiet"))
+        return Session(Settings(), reporter), error
     reporter.quiet = settings.quiet
-    return Session(settings=settings, reporter=reporter)
+    return Session(settings, reporter), None
 
 
 def _from_root(ctx: typer.Context) -> list[Any]:

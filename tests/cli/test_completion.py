@@ -67,6 +67,8 @@ def test_nothing_is_said_when_nothing_can_be_offered(run_process) -> None:
 
 
 def test_the_script_for_the_shell_is_shown(run_process) -> None:
-    shown = run_process("--show-completion", "bash", env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+    shown = run_process(
+        "--show-completion", "bash", env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    )
     assert (shown.code, shown.err) == (0, "")
     assert "_INFINI_COMPLETE=complete_bash" in shown.out
