@@ -154,6 +154,25 @@ MANUALS = {
         ),
         (4, 5),
     ),
+    "eval perplexity": Manual(
+        (("infini eval perplexity -o perplexity.json", "results also go into a file"),), (4, 6, 130)
+    ),
+    "eval reading": Manual(
+        (("infini eval reading --json", "answers from a passage in the window, for programs"),), (4, 6, 130)
+    ),
+    "eval short-text": Manual(
+        (("infini eval short-text", "whether short texts are read as before"),), (4, 6, 130)
+    ),
+    "eval all": Manual(
+        (("infini eval all -o all.json", "everything; goes on where it was stopped"),), (4, 6, 130)
+    ),
+    "train": Manual(
+        (
+            ("infini train recipe.toml --output adapter", "until it is done; again, to go on after a stop"),
+            ("infini train recipe.toml --output adapter --steps 20", "a few steps, to try a recipe"),
+        ),
+        (4, 5, 6, 130),
+    ),
     "config": Manual((("infini config show", "every setting and where it comes from"),)),
     "config show": Manual(
         (
