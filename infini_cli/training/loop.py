@@ -209,7 +209,14 @@ def train(
                 log.write(event.to_json() + "\n")
             if due:
                 save(folder / CHECKPOINT, recipe, model, optimizer, progress, backgrounds)
-                save_adapter(model, folder / ADAPTER, base=base_fingerprint, lora=recipe.lora)
+                # what it is added to is in bfloat16; the checkpoint keeps the updates in float32
+                save_adapter(
+                    model,
+                    folder / ADAPTER,
+                    base=base_fingerprint,
+                    lora=recipe.lora,
+                    lora_dtype=torch.bfloat16,
+                )
                 saved = time.monotonic()
         if progress.without_effect >= EVALUATIONS_WITHOUT_EFFECT:
             raise UsageError(

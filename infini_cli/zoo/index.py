@@ -46,7 +46,7 @@ class MemoryDefaults:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One known model; it is either shipped with the program or has a source."""
+    """One known model: shipped with the program, got from a source, or an adapter shipped for another model."""
 
     name: str
     description: str
@@ -55,7 +55,13 @@ class Entry:
     context: int  # tokens
     memory: MemoryDefaults
     shipped: bool = False
-    source: Source | None = None
+    source: Source | None = None  # of the base model, where there is one
+    base: str | None = None  # the model whose files it shares
+
+    @property
+    def files(self) -> str:
+        """The name under which its pulled files lie."""
+        return self.base or self.name
 
     @property
     def converted_bytes(self) -> int:
@@ -75,12 +81,13 @@ class Index:
 def load_index() -> Index:
     """The index that comes with the program."""
     values = tomllib.loads((paths.shipped_models_dir() / _FILE).read_text(encoding="utf-8"))
-    models = {name: _entry(name, entry) for name, entry in values["models"].items()}
+    models = {name: _entry(name, entry, values["models"]) for name, entry in values["models"].items()}
     return Index(models, MemoryDefaults(values["memory"]))
 
 
-def _entry(name: str, values: Mapping[str, Any]) -> Entry:
-    values = dict(values)
+def _entry(name: str, values: Mapping[str, Any], models: Mapping[str, Mapping[str, Any]]) -> Entry:
+    shared = models[values["base"]] if "base" in values else {}
+    values = {**{key: shared[key] for key in ("context", "source", "memory") if key in shared}, **values}
     source = values.pop("source", None)
     memory = MemoryDefaults(values.pop("memory"))
     return Entry(name, **values, memory=memory, source=None if source is None else Source(**source))

@@ -37,7 +37,7 @@ def install(entry: Entry, *, on_progress: OnProgress, offline: bool, from_file: 
 
     source = entry.source
     assert source is not None
-    folder = model_folder(entry.name)
+    folder = model_folder(entry.files)
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".lock"):
         if read_manifest(folder / CONVERTED) is not None:

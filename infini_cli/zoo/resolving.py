@@ -59,10 +59,10 @@ def resolve(
         path = path.parent
     if path.is_file():
         return _gguf(path, index.memory, on_progress)
+    if (path / ADAPTER).is_file() and not _has_weights(path):
+        return _adapter_alone(name_or_path, path / ADAPTER, offline=offline)
     if (path / CONFIG).is_file():
         return _folder(name_or_path, path, index.memory)
-    if (path / ADAPTER).is_file():
-        return _adapter_alone(name_or_path, path / ADAPTER, offline=offline)
     if path.exists():
         raise ModelError(
             f"{path} holds no model",
@@ -75,7 +75,7 @@ def folder_of(entry: Entry) -> Path | None:
     """Where a known model's files are, or None when they are not on this machine."""
     if entry.shipped:
         return paths.shipped_models_dir() / entry.name
-    folder = model_folder(entry.name) / CONVERTED
+    folder = model_folder(entry.files) / CONVERTED
     return folder if read_manifest(folder) is not None else None
 
 
@@ -121,6 +121,11 @@ def _gguf(file: Path, memory: MemoryDefaults, on_progress: OnProgress | None) ->
             if read_manifest(folder) is None:
                 convert(file, fingerprint, folder, on_progress=report)
     return _with_adapter(str(file), folder, fingerprint, None, memory)
+
+
+def _has_weights(folder: Path) -> bool:
+    """Whether a folder holds a base model's weights; an adapter's folder may have a config of its own."""
+    return any(file.name != ADAPTER for file in folder.glob("*.safetensors"))
 
 
 def _folder(name: str, folder: Path, memory: MemoryDefaults) -> ResolvedModel:

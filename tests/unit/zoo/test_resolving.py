@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,27 @@ def test_adapter_beside_a_model_does_not_change_its_fingerprint(tmp_path: Path) 
 
     assert resolved.fingerprint == fingerprint
     assert resolved.memory == FORMS["paper"]
+
+
+def test_adapter_of_its_own_name_shares_the_files_of_its_base(
+    pulled: ResolvedModel, index: Callable[..., None]
+) -> None:
+    table = '[models.trained]\ndescription = "d"\nlicence = "MIT"\nparameters = 1001\nbase = "small"\n'
+    index("[models.small]", table + "[models.small]")
+    adapter = write_adapter(paths.shipped_models_dir() / "trained", pulled.fingerprint)
+    # a card and a description beside it make it no model of its own
+    (adapter.parent / "config.json").write_text("{}")
+
+    trained = zoo.pull("trained", offline=True)
+    base = zoo.resolve("small")
+
+    assert (trained.name, trained.adapter, trained.memory) == ("trained", adapter, OTHER_MEMORY)
+    assert (trained.folder, trained.fingerprint) == (base.folder, base.fingerprint)
+    assert base.adapter is None
+    assert zoo.resolve(str(adapter.parent)).adapter == adapter
+    assert (zoo.show("trained").state, zoo.show("trained").parameters) == ("pulled", 1001)
+    with pytest.raises(ModelError, match="only its base model") as caught:
+        zoo.remove("trained")
+    assert caught.value.hint == "infini models rm small"
+    zoo.remove("small")
+    assert zoo.show("trained").state == "available"
