@@ -30,7 +30,7 @@ TASKS: dict[str, TaskMaker] = {
     "replay": make_replay,
 }
 # tasks whose questions carry passages or a whole segment of text
-LONG_WINDOWS = frozenset({"passage-reading", "continuation"})
+LONG_WINDOWS = frozenset({"passage-reading", "continuation", "replay"})
 
 
 @dataclass(frozen=True, slots=True)

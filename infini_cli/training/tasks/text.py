@@ -2,6 +2,7 @@
 
 from random import Random
 
+from infini_cli.answering.prompts import summary_messages
 from infini_cli.training.books import LAYOUTS
 from infini_cli.training.composition import WRAPPED_SHARE, compose, take_prose
 from infini_cli.training.manifest import Role
@@ -11,6 +12,7 @@ from infini_cli.training.tasks.sample import Question, Sample, Setting
 TEACHER_TOKENS = 1_024  # how much of the text before it the teacher of a distillation may see in its window
 _LEAD_IN = 8  # tokens of the continuation that are given
 _REPLY_TOKENS = 96
+SUMMARY_SHARE = 0.4  # of the requests of a replay
 
 REQUESTS: dict[Role, tuple[str, ...]] = {
     "train": (
@@ -48,14 +50,19 @@ def make_continuation(rng: Random, setting: Setting) -> Sample:
 
 
 def make_replay(rng: Random, setting: Setting) -> Sample:
-    """A short request that has nothing to do with the document; the teacher sees no document."""
+    """A short request, or a text to summarize, unrelated to the document; the teacher sees no document."""
     lead = rng.choice(setting.corpus.passage_sets("leads", setting.split))
     books = setting.corpus.books_of(setting.split)
     document = compose(rng, books, setting.tokenizer, (), setting.n_tokens)
-    request = rng.choice(REQUESTS[setting.split]).format(title=lead.title)
+    if rng.random() < SUMMARY_SHARE:
+        request = lead.passages[0]
+        messages = summary_messages(request)
+    else:
+        request = rng.choice(REQUESTS[setting.split]).format(title=lead.title)
+        messages = [{"role": "user", "content": request}]
     sentences = lead.passages[0].split(". ")
     reply = ". ".join(sentences[: rng.randint(1, 3)]).rstrip(".") + "."
-    prompt, answer = close_answer(setting.tokenizer, [{"role": "user", "content": request}], reply)
+    prompt, answer = close_answer(setting.tokenizer, messages, reply)
     question = Question(
         prompt=prompt,
         answer=answer[:_REPLY_TOKENS],
