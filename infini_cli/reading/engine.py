@@ -112,10 +112,17 @@ def _fingerprints(resolved: ResolvedModel, tokenizer: Tokenizer) -> dict[str, st
     }
 
 
+# parts of a form that came later, with the values under which they do nothing: memories made before keep their print
+_LATER_ADDITIONS = {"write_threshold": 0.0, "read_gate": False}
+
+
 def memory_fingerprint(memory: MemoryConfig) -> str:
     """SHA-256 of what decides the meaning of a memory's numbers; the segment length does not."""
     values: dict[str, Any] = dataclasses.asdict(memory)
     del values["segment_length"]
+    for name, neutral in _LATER_ADDITIONS.items():
+        if values[name] == neutral:
+            del values[name]
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

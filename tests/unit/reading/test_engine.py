@@ -50,10 +50,23 @@ def test_the_segment_length_can_be_chosen_and_changes_no_fingerprint(engine: Mod
 
 def test_every_other_part_of_the_memorys_form_changes_its_fingerprint() -> None:
     form = MemoryConfig(layers=(0, 1))
-    others = {"layers": (0,), "feature_map": "dpfp-3", "write_gate": True, "update": "linear", "eps": 1e-5}
+    others = {
+        "layers": (0,),
+        "feature_map": "dpfp-3",
+        "write_gate": True,
+        "read_gate": True,
+        "update": "linear",
+        "eps": 1e-5,
+    }
     prints = {memory_fingerprint(dataclasses.replace(form, **{key: value})) for key, value in others.items()}  # type: ignore[arg-type]
     assert len({memory_fingerprint(form), *prints}) == len(others) + 1
     assert memory_fingerprint(dataclasses.replace(form, segment_length=7)) == memory_fingerprint(form)
+
+
+def test_forms_from_before_the_read_gate_keep_their_fingerprint() -> None:
+    form = MemoryConfig(layers=(0, 1))
+    of_version_0_1 = "4c294f906dfba0ccaed2283aaf6057bcc30f7d5ed8a2a057b9f9ce1a95c998af"
+    assert memory_fingerprint(form) == of_version_0_1
 
 
 def test_reading_fills_the_memory_and_leaves_the_old_state_alone(engine: ModelEngine) -> None:
