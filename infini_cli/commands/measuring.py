@@ -80,15 +80,16 @@ class Measuring:
         """Pass keys, needles or stories."""
         from infini_cli.evals.baselines import BASELINES
         from infini_cli.evals.controls import CONTROLS
-        from infini_cli.evals.grid import parse_depths, parse_lengths
+        from infini_cli.evals.grid import parse_depths, parse_lengths, whole_segments
         from infini_cli.evals.recall import RecallOptions, run_recall
         from infini_cli.training.corpus import Corpus
 
-        grid = parse_lengths(lengths), parse_depths(depths)
+        tokens, places = parse_lengths(lengths), parse_depths(depths)
         subject = self.subject
         corpus = self.corpus if needs_corpus else Corpus((), {})
         options = RecallOptions(
-            *grid,
+            lengths=whole_segments(tokens, subject.segment_length),
+            depths=places,
             samples=samples,
             seed=self.seed,
             controls=CONTROLS if controls else (),
@@ -114,10 +115,10 @@ class Measuring:
 
     def perplexity(self, *, lengths: str, samples: int) -> Entry:
         """Perplexity of unseen books."""
-        from infini_cli.evals.grid import parse_lengths
+        from infini_cli.evals.grid import parse_lengths, whole_segments
         from infini_cli.evals.perplexity import run_perplexity
 
-        tokens = parse_lengths(lengths)
+        tokens = whole_segments(parse_lengths(lengths), self.subject.segment_length)
         if tokens[0] < 2 * self.subject.segment_length:
             raise UsageError(
                 f"documents of {tokens[0]} tokens have nothing beyond the first segment",

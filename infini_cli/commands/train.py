@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infini_cli.commands.options import Debug, Device, Json, NoColor, Offline, Quiet, Session, start
-from infini_cli.errors import Interrupted, UsageError
+from infini_cli.errors import Interrupted, ModelError, UsageError
 
 if TYPE_CHECKING:
     from infini_cli.progress import Progress
@@ -40,6 +40,15 @@ def train(
             rich_help_panel=TRAIN,
         ),
     ] = None,
+    adapter: Annotated[
+        Path | None,
+        typer.Option(
+            "--adapter",
+            metavar="FILE",
+            help="An adapter of the same form to begin from; by default the memory begins untrained.",
+            rich_help_panel=TRAIN,
+        ),
+    ] = None,
     device: Device = None,
     offline: Offline = False,
     json: Json = False,
@@ -54,6 +63,8 @@ def train(
     session = start(ctx)
     if output.exists() and not output.is_dir():
         raise UsageError(f"{output} is a file; --output needs a folder")
+    if adapter is not None and not adapter.is_file():
+        raise ModelError(f"there is no adapter {adapter}", hint="give the path of an adapter.safetensors")
     from infini_cli.training.recipe import load_recipe
 
     plan = load_recipe(recipe)
@@ -73,13 +84,14 @@ def train(
         with session.reporter.progress(f"Training {plan.name}", total=1.0) as bar:
             shown = _Shown(session, bar)
             try:
-                adapter = loop.train(
+                trained = loop.train(
                     plan,
                     base=base.folder,
                     base_fingerprint=base.fingerprint,
                     setting=setting,
                     folder=output,
                     device=worker.device,
+                    adapter=adapter,
                     on_event=shown.event,
                     stop_after_steps=steps,
                 )
@@ -88,7 +100,7 @@ def train(
                     "interrupted", hint=f"the same command goes on from the last checkpoint in {output}"
                 ) from None
     if worker.speaks:
-        shown.end(adapter)
+        shown.end(trained)
 
 
 class _Shown:

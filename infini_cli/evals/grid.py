@@ -57,6 +57,15 @@ def nearest(depth: float, depths: Sequence[float]) -> float:
     return min(depths, key=lambda each: abs(each - depth))
 
 
-def whole_segments(tokens: int, segment_length: int) -> int:
-    """How many segments come closest to so many tokens; at least one."""
-    return max(1, round(tokens / segment_length))
+def whole_segments(lengths: Sequence[int], segment_length: int) -> tuple[int, ...]:
+    """The lengths as they can be read: the nearest whole numbers of segments, in tokens, ascending.
+
+    Raises:
+        UsageError: a length is shorter than one segment.
+    """
+    if min(lengths) < segment_length:
+        raise UsageError(
+            f"{min(lengths)} tokens are less than one segment of {segment_length}",
+            hint="choose longer --lengths, or a shorter --segment-length",
+        )
+    return tuple(sorted({round(length / segment_length) * segment_length for length in lengths}))

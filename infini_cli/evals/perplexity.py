@@ -26,7 +26,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from infini_cli.evals import transformer_xl
-from infini_cli.evals.grid import whole_segments
 from infini_cli.evals.haystack import TOKENS_AT_ONCE, Documents
 from infini_cli.evals.results import Entry, Ledger, ResultsFile
 from infini_cli.evals.subject import Subject
@@ -64,7 +63,7 @@ def run_perplexity(
     """Measure perplexity on stretches of unseen books.
 
     Args:
-        lengths: of the documents, in tokens.
+        lengths: of the documents, in tokens: whole segments, more than one.
         samples: documents of each length.
         seed: which stretches.
         batch: documents read together.
@@ -78,7 +77,7 @@ def run_perplexity(
     todo = [
         (length, [document for document in range(samples) if (length, document) not in have])
         for length in lengths
-        if whole_segments(length, subject.segment_length) > 1
+        if length > subject.segment_length
     ]
     total, done = sum(length * len(missing) for length, missing in todo), 0
     on_progress(0, total)
@@ -116,7 +115,7 @@ def _stretches(
     subject: Subject, corpus: Corpus, length: int, seeds: Sequence[str]
 ) -> tuple[Documents, list[list[str]]]:
     """Documents (B, S, T) of whole segments, and the books they are from."""
-    segments = whole_segments(length, subject.segment_length)
+    segments = length // subject.segment_length
     books = corpus.books_of("heldout")
     taken = [take_prose(Random(seed), books, "flowing", segments * subject.segment_length) for seed in seeds]
     documents = np.stack([each.tokens.reshape(segments, subject.segment_length) for each in taken])

@@ -11,7 +11,7 @@ import torch
 from infini_cli.evals.asking import greedy_answers, prompt_of
 from infini_cli.evals.baselines import run_baseline
 from infini_cli.evals.controls import Asked, run_control
-from infini_cli.evals.grid import nearest, whole_segments
+from infini_cli.evals.grid import nearest
 from infini_cli.evals.haystack import HaystackReader
 from infini_cli.evals.judging import Judge, contained
 from infini_cli.evals.results import Entry, Ledger, Record, ResultsFile, cells
@@ -47,7 +47,7 @@ class RecallOptions:
     """What is run.
 
     Attributes:
-        lengths: of documents, in tokens; each becomes the nearest number of whole segments.
+        lengths: of documents, in tokens: whole segments.
         depths: of the grid.
         samples: documents for each kind and length, and for each depth where documents are made for depths.
         seed: of everything random.
@@ -82,7 +82,7 @@ class _Unit:
     """Documents that are read together."""
 
     kind: str
-    length: int  # tokens, as asked for
+    length: int  # tokens
     depth: float | None
     documents: tuple[int, ...]
 
@@ -179,7 +179,7 @@ def _run_unit(
     unit: _Unit,
     reader: HaystackReader,
 ) -> list[Record]:
-    n_segments = whole_segments(unit.length, subject.segment_length)
+    n_segments = unit.length // subject.segment_length
     setting = Setting(corpus, subject.tokenizer, n_segments, subject.segment_length, "heldout")
     samples = [
         task.make(

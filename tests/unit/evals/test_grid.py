@@ -35,6 +35,10 @@ def test_a_depth_counts_for_the_nearest_of_the_grid():
     assert [nearest(depth, (0.0, 0.5, 1.0)) for depth in (0.1, 0.25, 0.26, 0.9)] == [0.0, 0.0, 0.5, 1.0]
 
 
-@pytest.mark.parametrize(("tokens", "segments"), [(4096, 8), (1000, 2), (100, 1), (4400, 9)])
-def test_documents_have_whole_segments(tokens, segments):
-    assert whole_segments(tokens, 512) == segments
+def test_documents_have_whole_segments():
+    assert whole_segments((1000, 1100, 4096, 4400), 512) == (1024, 4096, 4608)
+
+
+def test_a_document_has_at_least_one_segment():
+    with pytest.raises(UsageError, match="less than one segment of 512"):
+        whole_segments((511, 4096), 512)
