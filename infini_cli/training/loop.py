@@ -40,6 +40,7 @@ T = TypeVar("T")
 
 CHECKPOINT = "checkpoint.pt"
 ADAPTER = "adapter.safetensors"
+CONFIG = "config.json"  # the adapter's form in words, for people and other programs
 LOG = "log.jsonl"
 EVALUATIONS_WITHOUT_EFFECT = 4  # in a row, after which training stops: the memory is not being used
 
@@ -217,6 +218,7 @@ def train(
                     lora=recipe.lora,
                     lora_dtype=torch.bfloat16,
                 )
+                (folder / CONFIG).write_text(describe(recipe, base_fingerprint), encoding="utf-8")
                 saved = time.monotonic()
         if progress.without_effect >= EVALUATIONS_WITHOUT_EFFECT:
             raise UsageError(
@@ -225,6 +227,13 @@ def train(
                 hint="raise the rates of maps and gates, begin with fewer segments, or give the memory more layers",
             )
     return folder / ADAPTER
+
+
+def describe(recipe: Recipe, base_fingerprint: str) -> str:
+    """What an adapter of this recipe is, as JSON; the same stands in the adapter's own metadata."""
+    values = recipe.to_dict()
+    kept = {key: values[key] for key in ("name", "base", "memory", "lora")}
+    return json.dumps({**kept, "base_sha256": base_fingerprint}, indent=1) + "\n"
 
 
 def shared(value: T) -> list[T]:

@@ -12,7 +12,7 @@ from infini_cli import paths
 from infini_cli.errors import UsageError
 from infini_cli.nn.adapter_info import read_adapter_info
 from infini_cli.nn.checkpoint import load_adapter, load_base
-from infini_cli.nn.config import MemoryConfig
+from infini_cli.nn.config import MemoryConfig, memory_from_dict
 from infini_cli.nn.lora import LoRAConfig
 from infini_cli.nn.memory import empty_state
 from infini_cli.training import loop
@@ -101,6 +101,9 @@ def test_a_folder_of_another_recipe_is_refused(setting, tmp_path):
 def test_the_adapter_loads_and_changes_the_model(setting, tmp_path):
     run(setting, tmp_path)
     info = read_adapter_info(tmp_path / loop.ADAPTER)
+    described = json.loads((tmp_path / loop.CONFIG).read_text())
+    assert memory_from_dict(described["memory"]) == info.memory == MEMORY
+    assert described["base_sha256"] == info.base
     model = load_base(BASE, memory=info.memory, dtype=torch.float32)
     before = model.layers[1].attn.q.weight.clone()
     load_adapter(model, tmp_path / loop.ADAPTER, base="f" * 64)
