@@ -153,6 +153,8 @@ def train(
     last = recipe.steps if stop_after_steps is None else progress.step + stop_after_steps
     while progress.step < last and not progress.place.finished(recipe):
         stage = progress.place.config(recipe)
+        if progress.step == progress.place.begun_at_step:
+            shift_gates(model, stage.gate_shift)
         setting = replace(setting, segment_length=stage.segment_length or recipe.memory.segment_length)
         batch = draw_batch(recipe, stage, setting, progress.step, rank, workers, device)
         seed = f"background/{recipe.seed}/{progress.step}/{rank}"
@@ -267,6 +269,18 @@ def draw_batch(
         workers=workers,
     )
     return collate(next(batches), device)
+
+
+@torch.no_grad()
+def shift_gates(model: InfiniTransformer, shift: float) -> None:
+    """Add to the bias of every write gate.
+
+    A read divides by what was written, so making all writes weaker changes little at once; but where every gate stands
+    half open, a token worth keeping cannot be written much more strongly than the others.
+    """
+    for name, parameter in model.named_parameters():
+        if name.endswith("memory.write.bias"):
+            parameter.add_(shift)
 
 
 def read_background(

@@ -192,6 +192,23 @@ def test_writing_strength_is_the_mean_gate_of_features_that_sum_to_one(setting):
     assert float(writing_strength(before, after, batch.documents.numel())) == pytest.approx(0.5)
 
 
+def test_gates_are_shifted_once_when_their_stage_begins(setting, tmp_path):
+    frozen = dataclasses.replace(
+        RECIPE,
+        optimizer=Optimizer(lora_lr=0.0, map_lr=0.0, gate_lr=0.0),
+        stages=tuple(
+            dataclasses.replace(stage, gate_shift=shift, steps=2)
+            for stage, shift in zip(RECIPE.stages, (0.0, -3.0), strict=True)
+        ),
+    )
+    run(setting, tmp_path, frozen, stop_after_steps=3)
+    run(setting, tmp_path, frozen)
+    adapter = safetensors.torch.load_file(tmp_path / loop.ADAPTER)
+    biases = [value for name, value in adapter.items() if name.endswith("memory.write.bias")]
+    assert len(biases) == 2
+    assert all(torch.equal(value, torch.full_like(value, -3.0)) for value in biases)
+
+
 def test_a_background_grows_and_begins_anew_row_by_row(setting):
     model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
     sized = dataclasses.replace(setting, n_segments=1, segment_length=64)
