@@ -22,9 +22,11 @@ from infini_cli.commands.options import (
     Session,
     start,
 )
+from infini_cli.commands.skipped import describe_skipped, tell_skipped
 from infini_cli.errors import UsageError
 
 if TYPE_CHECKING:
+    from infini_cli.documents.shelves import Skipped
     from infini_cli.reading.options import Progress as ReadingProgress
     from infini_cli.reading.plan import Mode, Plan
     from infini_cli.reading.records import MemoryRecord
@@ -37,7 +39,10 @@ def ingest(
     ctx: typer.Context,
     documents: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help="Documents to read, in this order; - is standard input."),
+        typer.Argument(
+            metavar="FILE|FOLDER",
+            help="Documents to read, in this order; a folder or pattern is all documents in it; - is standard input.",
+        ),
     ],
     memory: Memory = None,
     append: Annotated[
@@ -46,6 +51,14 @@ def ingest(
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Read anew, replacing the memory.", rich_help_panel=INPUT)
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only tell what would be read and how long it would take.",
+            rich_help_panel=INPUT,
+        ),
     ] = False,
     model: Model = None,
     device: Device = None,
@@ -61,6 +74,8 @@ def ingest(
 
     The memory is named after the first document unless --memory says otherwise.
 
+    A folder is read in natural order, with all folders in it; what is hidden or holds no text is named and skipped.
+
     Ctrl-C saves what was read, and the same command goes on. What was read already is not read again.
     """
     session = start(ctx)
@@ -72,17 +87,30 @@ def ingest(
     from infini_cli.reading.sources import find_sources
 
     mode: Mode = "append" if append else "anew" if force else "same"
-    with find_sources(documents) as sources:
+    with find_sources(documents) as found:
         name = _memory_name(session, documents, append)
+        if dry_run:
+            from infini_cli.commands.dry_run import show_forecast
+
+            record = _record(name, force)
+            show_forecast(session, name, found, plan_reading(name, record, found.sources, mode), record)
+            return
         with lock(name):
-            record = library.show(name).record if library.exists(name) and not force else None
-            plan = plan_reading(name, record, sources, mode)
+            record = _record(name, force)
+            plan = plan_reading(name, record, found.sources, mode)
             if plan.to_read:
                 report = _read(session, name, plan, record, _command(session, documents, name, append))
             else:
                 report = _unchanged(plan, record)
     library.set_current(name)
-    _show(session, name, report)
+    _show(session, name, found.in_account(report), found.skipped)
+
+
+def _record(name: str, force: bool) -> "MemoryRecord | None":
+    """What is known of the memory that is there and is to be kept."""
+    from infini_cli.reading import library
+
+    return library.show(name).record if library.exists(name) and not force else None
 
 
 def _memory_name(session: Session, documents: Sequence[str], append: bool) -> str:
@@ -170,20 +198,21 @@ def _unchanged(plan: "Plan", record: "MemoryRecord | None") -> "ReadingReport":
     )
 
 
-def _show(session: Session, name: str, report: "ReadingReport") -> None:
+def _show(session: Session, name: str, report: "ReadingReport", skipped: "Sequence[Skipped]") -> None:
     """The result on standard output, the account on standard error, and an error for what was not read."""
     from infini_cli.progress import format_bytes, format_seconds
     from infini_cli.reading.coverage import coverage_lines, partial_error
 
     reporter, record = session.reporter, report.record
     if reporter.json:
-        reporter.emit_json(_describe(name, report))
+        reporter.emit_json(_describe(name, report, skipped))
     else:
         for document in report.read:
             for line in coverage_lines(document):
                 reporter.note(line)
         for document in report.unchanged:
             reporter.note(f"{document.path}: already read, unchanged")
+        tell_skipped(reporter, skipped)
         speed = ""
         if report.tokens_read:
             speed = f", read in {format_seconds(report.seconds)} ({report.tokens_per_second:,.0f} tokens/s)"
@@ -195,7 +224,7 @@ def _show(session: Session, name: str, report: "ReadingReport") -> None:
         raise partial
 
 
-def _describe(name: str, report: "ReadingReport") -> dict[str, Any]:
+def _describe(name: str, report: "ReadingReport", skipped: "Sequence[Skipped]") -> dict[str, Any]:
     """The result for `--json`."""
     record = report.record
     asked_for = {document.content_hash for document in (*report.read, *report.unchanged)}
@@ -207,6 +236,7 @@ def _describe(name: str, report: "ReadingReport") -> dict[str, Any]:
             {"path": failure.path, "message": failure.error.message, "hint": failure.error.hint}
             for failure in report.failures
         ],
+        "skipped": describe_skipped(skipped),
         "segments": record.segments,
         "tokens": record.tokens,
         "memory_bytes": record.memory_bytes,

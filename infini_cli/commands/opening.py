@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from infini_cli.commands.options import Session
+from infini_cli.commands.skipped import tell_skipped
 from infini_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _read(session: Session, files: Sequence[str]) -> Iterator[Opened]:
     from infini_cli.reading.sources import find_sources
 
     with ExitStack() as stack:
-        sources = stack.enter_context(find_sources(files))
+        found = stack.enter_context(find_sources(files))
         engine, load_s = _load(session, None)
         from infini_cli.reading.memory import read_into_temporary
         from infini_cli.reading.options import ReadingOptions
@@ -95,8 +96,10 @@ def _read(session: Session, files: Sequence[str]) -> Iterator[Opened]:
                 speed = f"{state.tokens:,} tokens, {state.tokens_per_second:,.0f} tokens/s"
                 progress.update(state.share, detail=f"{pages}, {speed}")
 
-            reading = read_into_temporary(sources, engine, ReadingOptions(on_progress=show))
+            reading = read_into_temporary(found.sources, engine, ReadingOptions(on_progress=show))
             memory, report = stack.enter_context(reading)
+        report = found.in_account(report)
+        tell_skipped(session.reporter, found.skipped)
         read_s = time.monotonic() - started
         _tell_coverage(session, report)
         yield Opened(engine, memory, None, report, load_s, read_s)

@@ -21,7 +21,7 @@ _MAX_RATIO = 200
 _SMALL_BYTES = 64 << 20  # up to which the ratio does not matter
 _MODULES = {"gzip": gzip, "bzip2": bz2, "xz": lzma}
 _TOOLS = {"gzip": "gunzip", "bzip2": "bunzip2", "xz": "unxz"}
-_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".z"})
+COMPRESSION_SUFFIXES = frozenset({".gz", ".bz2", ".xz", ".z"})
 
 
 class CompressedDocument:
@@ -55,7 +55,7 @@ class CompressedDocument:
         from infini_cli.documents.detect import detect_format
 
         path = self._hidden()
-        inner = file.name[: -len(file.suffix)] if file.suffix.lower() in _SUFFIXES else file.name
+        inner = file.name[: -len(file.suffix)] if file.suffix.lower() in COMPRESSION_SUFFIXES else file.name
         document_format = detect_format(path, name, file_name=inner)
         if document_format in _MODULES:
             hint = f"unpack it: {_TOOLS[compression]} {shlex.quote(name)}"

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from infini_cli.documents.model import DRAWING_ONLY, IMAGE_ONLY, RUNNING_LINES, WHITE_SPACE
 from infini_cli.errors import PartialReadError
 from infini_cli.reading.records import DocumentRecord, SkippedPage
-from infini_cli.reading.report import ReadingReport
-from infini_cli.reading.sources import STDIN
+from infini_cli.reading.report import Failure, ReadingReport
 
+_STDIN = "-"
 _WITHOUT_TEXT_LAYER = (IMAGE_ONLY, DRAWING_ONLY)
 
 
@@ -19,7 +19,7 @@ def coverage_lines(document: DocumentRecord) -> list[str]:
         if total is not None
         else f"{document.pages_read:,} pages"
     )
-    name = "standard input" if document.path == STDIN else document.path
+    name = "standard input" if document.path == _STDIN else document.path
     lines = [f"{name}: read {pages}, {document.characters:,} characters, {document.tokens:,} tokens"]
     if document.lines_dropped:
         counted = "1 line" if document.lines_dropped == 1 else f"{document.lines_dropped:,} lines"
@@ -29,11 +29,15 @@ def coverage_lines(document: DocumentRecord) -> list[str]:
         for rule, count in document.dropped.items()
         if rule not in (WHITE_SPACE, RUNNING_LINES)
     ]
+    return lines + skipped_lines(document)
+
+
+def skipped_lines(document: DocumentRecord) -> list[str]:
+    """The pages of a document that are not read, by reason."""
     by_reason: dict[str, list[int]] = {}
     for page in document.pages_skipped:
         by_reason.setdefault(page.reason, []).append(page.page)
-    lines += [f"  not read, {reason}: {page_ranges(pages)}" for reason, pages in by_reason.items()]
-    return lines
+    return [f"  not read, {reason}: {page_ranges(pages)}" for reason, pages in by_reason.items()]
 
 
 def page_ranges(pages: Sequence[int]) -> str:
@@ -50,21 +54,44 @@ def page_ranges(pages: Sequence[int]) -> str:
 
 def partial_error(report: ReadingReport) -> PartialReadError | None:
     """The error for what should have been read but was not, or None when there is nothing of the kind."""
-    parts = [f"{failure.path}: {failure.error.message}" for failure in report.failures]
-    hints = [failure.error.hint for failure in report.failures if failure.error.hint]
-    for document in (*report.read, *report.unchanged):
+    documents = (*report.read, *report.unchanged)
+    unaccounted = [
+        f"{document.path}: {document.unaccounted:,} characters are unaccounted for"
+        for document in documents
+        if document.unaccounted
+    ]
+    return _error("was", documents, report.failures, unaccounted)
+
+
+def forecast_error(
+    documents: Sequence[DocumentRecord], failures: Sequence[Failure]
+) -> PartialReadError | None:
+    """The error for what a read could not take in, or None when there is nothing of the kind."""
+    return _error("can be", documents, failures, [])
+
+
+def _error(
+    verb: str, documents: Sequence[DocumentRecord], failures: Sequence[Failure], others: Sequence[str]
+) -> PartialReadError | None:
+    parts = [_described(failure) for failure in failures]
+    hints = [failure.error.hint for failure in failures if failure.error.hint]
+    for document in documents:
         if faults := document.faults:
             parts.append(
                 f"{document.path}: {page_ranges([fault.page for fault in faults])} of {_total(document)}"
             )
             hints += _hints(document, faults)
-        if document.unaccounted:
-            parts.append(f"{document.path}: {document.unaccounted:,} characters are unaccounted for")
+    parts += others
     if not parts:
         return None
     return PartialReadError(
-        f"not everything was read; {'; '.join(parts)}", hint="; ".join(dict.fromkeys(hints)) or None
+        f"not everything {verb} read; {'; '.join(parts)}", hint="; ".join(dict.fromkeys(hints)) or None
     )
+
+
+def _described(failure: Failure) -> str:
+    message = failure.error.message
+    return message if message.startswith(failure.path) else f"{failure.path}: {message}"
 
 
 def _total(document: DocumentRecord) -> str:

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from pathlib import Path
 
+from infini_cli.documents.compressed import COMPRESSION_SUFFIXES
+from infini_cli.documents.shelves import is_pattern
 from infini_cli.errors import UsageError
 
 MAX_NAME_BYTES = 120
@@ -44,11 +46,24 @@ def _fault(name: str) -> str | None:
 
 
 def name_for(path: str) -> str:
-    """The name a memory gets from the first document read into it; "-" is standard input."""
+    """The name a memory gets from the first document read into it.
+
+    "-" is standard input; a folder gives its own name, and a pattern that of the folder it looks in.
+    """
     if path == "-":
         return STDIN_NAME
-    stem = unicodedata.normalize("NFC", Path(path).stem).casefold()
+    stem = unicodedata.normalize("NFC", _stem(Path(path))).casefold()
     slug = re.sub(r"[\W_]+", "-", stem).strip("-")
     while len(slug.encode()) > MAX_NAME_BYTES // 2:
         slug = slug[:-1].rstrip("-")
     return slug if slug and _fault(slug) is None else "memory"
+
+
+def _stem(path: Path) -> str:
+    """What a document or folder is called, without suffixes."""
+    is_folder = is_pattern(str(path)) or path.is_dir()
+    while is_pattern(str(path)):
+        path = path.parent
+    if is_folder:
+        return path.resolve().name
+    return Path(path.stem).stem if path.suffix.lower() in COMPRESSION_SUFFIXES else path.stem

@@ -1,20 +1,17 @@
 """Memories opened for questions."""
 
-import io
 import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from infini_cli.errors import DocumentError, Interrupted, SnapshotError, UsageError
+from infini_cli.errors import Interrupted, SnapshotError
 from infini_cli.reading.library import SNAPSHOT_FILE
 from infini_cli.reading.memory import open_memory, read_into_temporary
 from infini_cli.reading.options import ReadingOptions
 from infini_cli.reading.snapshot import read_snapshot, write_snapshot
-from infini_cli.reading.sources import find_sources
 from infini_cli.reading.state_arrays import from_arrays, to_arrays
 from tests.unit.reading.fakes import FINGERPRINTS, CountingEngine, Shelf, book, interrupt
 
@@ -79,59 +76,3 @@ def test_stopping_a_temporary_read_promises_nothing(tmp_path: Path, monkeypatch:
         pytest.fail("read")
     assert "infini ingest" in (stopped.value.hint or "")
     assert os.listdir(tmp_path) == []
-
-
-def test_sources_are_hashed_and_named_as_given(tmp_path: Path) -> None:
-    file = tmp_path / "a.txt"
-    file.write_text("Some text.")
-    (tmp_path / "b.txt").write_text("Some text.")
-    with find_sources([str(file), str(tmp_path / "b.txt")]) as (a, b):
-        assert a.shown == str(file)
-        assert a.content_hash == b.content_hash
-        assert a.size_bytes == 10
-
-
-def test_a_document_that_is_not_there_stops_everything_at_once(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("Some text.")
-    names = [str(tmp_path / "a.txt"), str(tmp_path / "b.txt")]
-    with pytest.raises(DocumentError, match="does not exist"), find_sources(names):
-        pytest.fail("found")
-
-
-def test_an_unreadable_document_stops_only_when_it_is_alone(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("Some text.")
-    (tmp_path / "empty.txt").write_text("")
-    with pytest.raises(DocumentError, match="empty"), find_sources([str(tmp_path / "empty.txt")]):
-        pytest.fail("found")
-    with find_sources([str(tmp_path / "a.txt"), str(tmp_path / "empty.txt")]) as sources:
-        assert len(sources) == 2
-
-
-class Stdin(io.TextIOWrapper):
-    """Standard input with a document, or a terminal."""
-
-    def __init__(self, data: bytes, *, terminal: bool = False) -> None:
-        super().__init__(io.BytesIO(data))
-        self.terminal = terminal
-
-    def isatty(self) -> bool:
-        return self.terminal
-
-
-def test_standard_input_is_kept_as_a_file_for_the_time_of_reading(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(sys, "stdin", Stdin(b"Piped text."))
-    with find_sources(["-"]) as (source,):
-        assert source.shown == "-"
-        assert source.path.read_bytes() == b"Piped text."
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_terminal_is_no_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", Stdin(b"", terminal=True))
-    with pytest.raises(UsageError, match="terminal"), find_sources(["-"]):
-        pytest.fail("read")
-    with pytest.raises(UsageError, match="only once"), find_sources(["-", "-"]):
-        pytest.fail("read")

@@ -1,5 +1,7 @@
 """Names of memories."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,10 +55,20 @@ def test_tricky_names_are_refused(name: str) -> None:
         ("...", "memory"),
         ("nul.txt", "memory"),
         ("-.-.txt", "memory"),
+        ("book.txt.gz", "book"),
+        ("/no/Old Books/**/*.pdf", "old-books"),
     ],
 )
 def test_a_document_gives_a_name(path: str, name: str) -> None:
     assert name_for(path) == name
+
+
+def test_a_folder_gives_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "Shelf no. 3"
+    folder.mkdir()
+    assert name_for(f"{folder}/") == "shelf-no-3"
+    monkeypatch.chdir(folder)
+    assert name_for(".") == name_for("*.txt") == "shelf-no-3"
 
 
 @given(st.text(min_size=1, max_size=300))
