@@ -88,6 +88,7 @@ def expand(names: Sequence[str]) -> Shelf:
             _put(shelf, name)
         else:
             shelf.files.append(name)
+    shelf.skipped.sort(key=lambda skipped: natural_key(skipped.path))
     if not shelf.files:
         _raise_for_nothing(names, shelf)
     return shelf
