@@ -75,12 +75,12 @@ def test_what_is_hidden_or_holds_no_text_is_named_and_not_opened() -> None:
     assert shelf.skipped == [
         Skipped("s/.DS_Store", HIDDEN),
         Skipped("s/.git", HIDDEN),
-        Skipped("s/Thumbs.db", SYSTEM_FILE),
         Skipped("s/broken", NO_FILE),
         Skipped("s/empty.txt", "empty"),
         Skipped("s/linked", LINKED_FOLDER),
         Skipped("s/picture.jpg", "a picture"),
         Skipped("s/pipe", NO_FILE),
+        Skipped("s/Thumbs.db", SYSTEM_FILE),
         Skipped("s/~$a.docx", SYSTEM_FILE),
     ]
     assert shelf.failures == []
