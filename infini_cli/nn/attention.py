@@ -13,7 +13,6 @@ from infini_cli.nn.memory import LayerMemory, empty_rows, features, retrieve, up
 from infini_cli.nn.rope import rotate
 from infini_cli.nn.window import LayerWindow
 
-HEDGEHOG_SCALE = 0.7
 SHORT = 128  # tokens
 
 Rotations = tuple[Tensor, Tensor]  # cosines and sines, each (T, D)
@@ -25,15 +24,18 @@ class MemoryParameters(nn.Module):
     def __init__(self, config: ModelConfig, memory: MemoryConfig) -> None:
         super().__init__()
         heads, kv_heads, dim = config.n_heads, config.n_kv_heads, config.head_dim
+        self.feature_map = memory.feature_map
         self.beta = nn.Parameter(
             torch.full((heads,), float(memory.beta_init))
         )  # equation 10, one per query head
         learned = memory.feature_map != "elu"
-        # the maps start as the identity: phi is then that of the paper (or plain DPFP); a softmax of keys of full
-        # length would be all but one-hot
-        start = torch.eye(dim) * (HEDGEHOG_SCALE if memory.feature_map == "hedgehog" else 1.0)
-        self.query_map = nn.Parameter(start.repeat(heads, 1, 1)) if learned else None  # (H, D, D)
-        self.key_map = nn.Parameter(start.repeat(kv_heads, 1, 1)) if learned else None  # (G, D, D)
+        # the maps start as the identity: phi is then that of the paper (or plain DPFP)
+        self.query_map = nn.Parameter(torch.eye(dim).repeat(heads, 1, 1)) if learned else None  # (H, D, D)
+        self.key_map = nn.Parameter(torch.eye(dim).repeat(kv_heads, 1, 1)) if learned else None  # (G, D, D)
+        # a softmax would see little but what all keys have in common, which is more than what tells them apart
+        centred = memory.feature_map == "hedgehog"
+        self.query_offset = nn.Parameter(torch.zeros(heads, dim)) if centred else None  # (H, D)
+        self.key_offset = nn.Parameter(torch.zeros(kv_heads, dim)) if centred else None  # (G, D)
         self.write = nn.Linear(config.d_model, kv_heads) if memory.write_gate else None
         self.write_threshold = memory.write_threshold
         if self.write is not None:
@@ -42,6 +44,14 @@ class MemoryParameters(nn.Module):
         self.read = nn.Linear(config.d_model, heads, bias=False) if memory.read_gate else None
         if self.read is not None:
             nn.init.zeros_(self.read.weight)  # every token reads with the head's own share, until trained
+
+    def query_features(self, q: Tensor) -> Tensor:
+        """phi of un-rotated queries (…, H, T, D): (…, H, T, F)."""
+        return features(q, self.feature_map, self.query_map, self.query_offset)
+
+    def key_features(self, k: Tensor) -> Tensor:
+        """phi of un-rotated keys (…, G, T, D): (…, G, T, F)."""
+        return features(k, self.feature_map, self.key_map, self.key_offset)
 
     def strength(self, hidden: Tensor) -> Tensor | None:
         """w_t, the share of each token to write: hidden (…, T, d) to (…, G, T), or None without a gate."""
@@ -125,7 +135,7 @@ class Attention(nn.Module):
         """
         config = self.memory_config
         assert config is not None
-        phi_q = group(features(q, config.feature_map, parameters.query_map), self.config.n_kv_heads)
+        phi_q = group(parameters.query_features(q), self.config.n_kv_heads)
         recalled, seen = [], []
         for s, write in enumerate(self.writes(hidden, k, v, parameters, valid)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
@@ -157,7 +167,7 @@ class Attention(nn.Module):
         """What each segment writes: features (B, G, T, F), values (B, G, T, D), strength (B, G, T)."""
         config = self.memory_config
         assert config is not None
-        phi_k = features(k, config.feature_map, parameters.key_map)  # (B, S, G, T, F)
+        phi_k = parameters.key_features(k)  # (B, S, G, T, F)
         strength = parameters.strength(hidden)  # (B, S, G, T)
         if valid is not None:
             written_tokens = valid[:, :, None, :].to(phi_k.dtype).expand(phi_k.shape[:-1])
@@ -181,9 +191,7 @@ class Attention(nn.Module):
         keys, values = window.append(rotate(k, cos, sin), v)  # (B, G, P+T, D)
         attended = local_attention(rotate(q, cos, sin), keys, values, self.config.sliding_window)
         if memory is not None and parameters is not None and self.memory_config is not None:
-            phi_q = group(
-                features(q, self.memory_config.feature_map, parameters.query_map), self.config.n_kv_heads
-            )
+            phi_q = group(parameters.query_features(q), self.config.n_kv_heads)
             recalled = retrieve(phi_q, memory, self.memory_config.eps).reshape(q.shape)
             attended = mix(attended, recalled, written(memory), parameters.share(hidden))
         return self.o(join_heads(attended))

@@ -54,15 +54,20 @@ def empty_rows(memory: LayerMemory, fresh: Tensor) -> LayerMemory:
     )
 
 
-def features(x: Tensor, feature_map: FeatureMap, weight: Tensor | None) -> Tensor:
+def features(
+    x: Tensor, feature_map: FeatureMap, weight: Tensor | None, offset: Tensor | None = None
+) -> Tensor:
     """phi(x): non-negative float32 features (…, heads, T, F) of un-rotated queries or keys x (…, heads, T, D).
 
-    `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first multiply each head by its own `weight`
-    (heads, D, D): `elu-map` then takes ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3
-    (arXiv 2102.11174, equation 37): r = relu([x, -x]) times itself rolled by 1, 2 and 3; `hedgehog` takes the softmax
-    over [x, -x] (arXiv 2402.04347, section 4.2, normalised over the features as in LoLCATs, arXiv 2410.10254).
+    `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first take its own `offset` (heads, D) from each head, if
+    there is one, and multiply it by its own `weight` (heads, D, D). Then `elu-map` takes ELU + 1; `dpfp-3` takes the
+    deterministic parameter-free projection with nu = 3 (arXiv 2102.11174, equation 37): r = relu([x, -x]) times itself
+    rolled by 1, 2 and 3; `hedgehog` takes the softmax over [x, -x] (arXiv 2402.04347, section 4.2, normalised over the
+    features as in LoLCATs, arXiv 2410.10254).
     """
     x = x.float()
+    if offset is not None:
+        x = x - offset.unsqueeze(-2)
     if weight is not None:
         x = torch.einsum("b...htd,hde->b...hte", x, weight)
     if feature_map == "dpfp-3":

@@ -61,7 +61,7 @@ def attention(
                 attended = scores.softmax(dim=0) @ v[first : t + 1]
                 if form is not None and (layer, g) in memory:
                     matrix, z = memory[layer, g]
-                    phi_q = phi(q[t], form, w.get(name + "memory.query_map"), n)
+                    phi_q = phi(q[t], form, w, name + "memory.query", n)
                     recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
                     beta = w[name + "memory.beta"][n]
                     if form.read_gate:
@@ -78,7 +78,7 @@ def attention(
         matrix, z = memory.get((layer, g), empty)
         added_matrix, added_z = torch.zeros_like(matrix), torch.zeros_like(z)
         for t in range(length):
-            phi_k = phi(k[t], form, w.get(name + "memory.key_map"), g)
+            phi_k = phi(k[t], form, w, name + "memory.key", g)
             value = v[t]
             if form.update == "delta":
                 value = value - (phi_k @ matrix) / (
@@ -94,10 +94,12 @@ def attention(
     return out @ w[name + "attn.o.weight"].T
 
 
-def phi(x: Tensor, form: MemoryConfig, maps: Tensor | None, head: int) -> Tensor:
-    """Features (F,) of an un-rotated query or key x (D,)."""
-    if maps is not None:
-        x = x @ maps[head]
+def phi(x: Tensor, form: MemoryConfig, w: Mapping[str, Tensor], name: str, head: int) -> Tensor:
+    """Features (F,) of an un-rotated query or key x (D,); `name` is that of its map without the ending."""
+    if form.feature_map == "hedgehog":
+        x = x - w[name + "_offset"][head]
+    if form.feature_map != "elu":
+        x = x @ w[name + "_map"][head]
     if form.feature_map == "hedgehog":
         return torch.cat((x, -x)).softmax(dim=0)
     if form.feature_map != "dpfp-3":

@@ -20,6 +20,7 @@ from infini_cli.nn.memory import MemoryState, empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
+from infini_cli.training.calibration import whiten_maps
 from infini_cli.training.curriculum import Place
 from infini_cli.training.losses import (
     exact_rows,
@@ -140,8 +141,11 @@ def train(
     teacher = load_base(base, memory=None, device=device, dtype=torch.bfloat16)
     if adapter is not None:
         load_adapter(model, adapter, base=base_fingerprint, merged=False)
-    elif recipe.lora is not None:
-        inject(model, recipe.lora)
+    else:
+        if recipe.memory.feature_map == "hedgehog" and not (folder / CHECKPOINT).exists():
+            whiten_maps(model, setting, f"maps/{recipe.seed}")
+        if recipe.lora is not None:
+            inject(model, recipe.lora)
     step_module: nn.Module = Step(model, teacher, recipe)
     optimizer = make_optimizer(model, recipe.optimizer)
     progress, backgrounds = resume(folder / CHECKPOINT, recipe, model, optimizer)

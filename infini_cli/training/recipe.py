@@ -41,7 +41,9 @@ class StageConfig:
     batch_documents: int = 8
     window_segments: int | None = None  # of documents whose questions carry long windows; by default like all
     promote_at: float = 2.0  # held-out exact match that ends the stage; above 1: never
-    gate_shift: float = 0.0  # added to the write gates' biases when the stage begins; below 0 makes room to stand out
+    gate_shift: float = (
+        0.0  # added to the write gates' biases when the stage begins; below 0 makes room to stand out
+    )
     writing: float = 0.0  # weight in the loss of the mean strength of writes, so that little is written
     background_share: float = 0.0  # of the documents that follow on a long text read before them
     background_segments: int = 64  # how long that text is on average
