@@ -242,10 +242,16 @@ def _trouble(file: Path) -> Iterator[None]:
 
 def _verify(staging: Path, file: Path, expected: Mapping[str, str] | None) -> None:
     """Refuse unpacked files that are damaged, do not belong together, or are of another model."""
-    snapshot = read_snapshot(staging / SNAPSHOT_FILE)
-    record = parse_record(snapshot.metadata, str(file))
-    with PassageStore(staging / PASSAGES_FILE, read_only=True) as store:
-        check_whole(store, record)
+    try:
+        snapshot = read_snapshot(staging / SNAPSHOT_FILE)
+        record = parse_record(snapshot.metadata, SNAPSHOT_FILE)
+        with PassageStore(staging / PASSAGES_FILE, read_only=True) as store:
+            check_whole(store, record)
+    except SnapshotError as error:
+        if error.hint is not None and error.hint.startswith("upgrade"):
+            raise
+        # the folder is gone when this is read
+        raise _broken(file, error.message.replace(f"{staging}{os.sep}", "")) from error
     if expected is not None:
         check_fingerprints(record, expected, str(file))
 
