@@ -159,12 +159,7 @@ def remove(name: str) -> None:
 
 def discard(directory: Path) -> None:
     """Delete a memory's folder so that no half of it is ever seen under its name."""
-    for left in directory.parent.glob(f"{_REMOVED}*"):  # by a process that was killed here
-        shutil.rmtree(left, ignore_errors=True)
-    doomed = _set_aside(directory)
-    # another process that removes a memory may clear this one away too
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(doomed)
+    _delete_set_aside(_set_aside(directory))
 
 
 def replace(directory: Path, made: Path) -> None:
@@ -173,8 +168,7 @@ def replace(directory: Path, made: Path) -> None:
     os.rename(made, directory)
     sync_directory(directory.parent)
     if doomed is not None:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(doomed)
+        _delete_set_aside(doomed)
 
 
 def _set_aside(directory: Path) -> Path:
@@ -183,6 +177,15 @@ def _set_aside(directory: Path) -> Path:
     shutil.rmtree(doomed, ignore_errors=True)  # left by a killed process that had the same number
     os.rename(directory, doomed)
     return doomed
+
+
+def _delete_set_aside(doomed: Path) -> None:
+    """Delete a folder that was set aside, and what killed processes have set aside."""
+    # another process that removes a memory may clear this one away too
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(doomed)
+    for left in doomed.parent.glob(f"{_REMOVED}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def current() -> str | None:

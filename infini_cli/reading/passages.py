@@ -8,7 +8,7 @@ digest, whatever way they came there; see `rows_digest`.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,7 +181,8 @@ class PassageStore:
             digest = RowDigest()
             try:
                 for table in TABLES:
-                    digest.add(table, self._all_rows(table))
+                    with closing(self._all_rows(table)) as rows:
+                        digest.add(table, rows)
             except TypeError:
                 raise SnapshotError(f"{self.path} is damaged: it holds values of another kind") from None
             self._digest = digest
@@ -196,9 +197,13 @@ class PassageStore:
         made = PassageStore.temporary()
         try:
             for table, limit in limits.items():
-                made._insert(table, self._all_rows(table, limit))
+                with closing(self._all_rows(table, limit)) as rows:
+                    made._insert(table, rows)
             made.make_index()
             made.commit()
+        except sqlite3.IntegrityError as error:  # a number twice, or nothing where something must be
+            made.close()
+            raise SnapshotError(f"{self.path} is damaged: {error}") from None
         except BaseException:
             made.close()
             raise
@@ -443,7 +448,7 @@ class PassageStore:
     def _allow_writes(self, allowed: bool) -> None:
         self._connection.execute(f"PRAGMA query_only = {'OFF' if allowed else 'ON'}")
 
-    def _all_rows(self, table: str, limit: int | None = None) -> Iterator[tuple[Any, ...]]:
+    def _all_rows(self, table: str, limit: int | None = None) -> Generator[tuple[Any, ...], None, None]:
         """The rows of a table in order, as they are stored, up to the one numbered `limit`."""
         with in_words(self.path):
             yield from self._connection.execute(

@@ -25,6 +25,7 @@ HANG_S = 60.0
 PEAK_KIB = 2 << 20  # of memory really used
 
 Line = dict[str, Any]
+pytestmark = pytest.mark.timeout(600)  # each of many inputs is quick
 
 
 @dataclass
