@@ -76,7 +76,7 @@ demo: $(READY) ## the main job on a whole novel: read, ask, summarize, save, rem
 	$(call infini,load $(PACKED))
 	$(call infini,ask "Which novel by Mrs. Radcliffe does Catherine read in Bath?" --memory $(MEMORY))
 
-RECIPE := models/smollm2-135m-instruct/recipe.toml
+RECIPE := models/smollm2-135m-infini/recipe.toml
 TRAINING := build/training
 
 data: $(READY) ## fetch and tokenize the texts for training and evaluations, into the user's cache
