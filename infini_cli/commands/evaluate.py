@@ -8,6 +8,7 @@ from infini_cli.commands.evaluation_options import (
     AskedForm,
     Baselines,
     Batch,
+    ChosenWording,
     Controls,
     Depths,
     Form,
@@ -15,6 +16,7 @@ from infini_cli.commands.evaluation_options import (
     Passages,
     Plot,
     Seed,
+    Wording,
     kinds_option,
     lengths_option,
     samples_option,
@@ -99,6 +101,7 @@ def needle(
     depths: Depths = FIVE_DEPTHS,
     samples: int = samples_option(10, DOCUMENTS),
     kinds: str = kinds_option("--kinds", NEEDLE_KINDS, "Of values: number, word, uuid."),
+    wording: ChosenWording = Wording.unseen,
     controls: Controls = False,
     baselines: Baselines = False,
     seed: Seed = 1,
@@ -122,14 +125,14 @@ def needle(
     from infini_cli.commands import measuring
     from infini_cli.evals import tasks
 
-    task = tasks.needle(measuring.chosen(kinds, NEEDLE_KINDS, "--kinds"))
+    task = tasks.needle(measuring.chosen(kinds, NEEDLE_KINDS, "--kinds"), wording.value)
     measuring.check_plot(plot)
     run = measuring.Measuring(session, adapter, output, seed, batch)
     entry = run.recall(
         task, lengths=lengths, depths=depths, samples=samples, controls=controls, baselines=baselines
     )
-    measuring.draw(plot, "needle", entry)
-    run.show("needle", entry)
+    measuring.draw(plot, task.name, entry)
+    run.show(task.name, entry)
 
 
 @app.command("babilong")

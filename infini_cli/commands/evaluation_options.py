@@ -98,6 +98,23 @@ AskedForm = Annotated[
 ]
 
 
+class Wording(str, Enum):
+    """Whose words say and ask for what is hidden."""
+
+    unseen = "unseen"
+    ruler = "ruler"
+
+
+ChosenWording = Annotated[
+    Wording,
+    typer.Option(
+        "--wording",
+        help="Sentences held out from training, or those of RULER.",
+        rich_help_panel=MEASURE,
+    ),
+]
+
+
 def lengths_option(default: str | None) -> Any:
     """The option --lengths; its default differs between evaluations."""
     return typer.Option(

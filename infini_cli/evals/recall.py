@@ -32,6 +32,7 @@ class RecallTask:
         at_depths: whether documents are made for each depth; else each question counts where its answer stands.
         judge: what counts as right.
         in_chat: whether questions are put in chat form.
+        wording: whose words are used, where there is a choice; None for the usual ones.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RecallTask:
     at_depths: bool
     judge: Judge
     in_chat: bool = True
+    wording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def run_recall(
         UsageError: the file holds results of another model, or with other options.
         ValueError: a document of that length has no room for what goes in.
     """
-    ledger = Ledger(file, subject, options.seed, in_chat=task.in_chat)
+    wording = {} if task.wording is None else {"wording": task.wording}
+    ledger = Ledger(file, subject, options.seed, in_chat=task.in_chat, **wording)
     units = list(_units(task, options, _complete(_records(ledger), options)))
     total, done, began = sum(unit.length * len(unit.documents) for unit in units), 0, 0
     started = time.monotonic()

@@ -173,5 +173,5 @@ def test_torchrun_trains_on_several_processes(run_process, recipe: Path, tmp_pat
     # one of the two speaks, and writes the log
     result = json.loads(outcome.out)
     assert result["step"] == 2
-    assert result["tokens"] > 2 * 2 * 2 * 512
+    assert result["tokens"] > 2 * 2 * 512
     assert len((output / loop.LOG).read_text().splitlines()) == 2

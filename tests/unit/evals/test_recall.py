@@ -46,9 +46,10 @@ def spoken(subject, model, tokens, state, most: int) -> str:
         (tasks.passkey(), "filler", 1),
         (tasks.passkey(("prose",), "continuation"), "prose", 1),
         (tasks.needle(("word",)), "word", 4),
+        (tasks.needle(("uuid",), "ruler"), "uuid", 4),
         (tasks.babilong(("qa1",)), "qa1", None),
     ],
-    ids=["passkey", "continuation", "needle", "babilong"],
+    ids=["passkey", "continuation", "needle", "ruler", "babilong"],
 )
 def test_every_question_is_counted_once(subject, corpus, task, kind, per_document):
     entry = run_recall(task, subject, corpus, SMALL, ResultsFile(None, task.name))
@@ -61,6 +62,23 @@ def test_every_question_is_counted_once(subject, corpus, task, kind, per_documen
     assert all(record["bin"] in (0.0, 1.0) for record in entry["records"])
     # 1024 tokens are 8 segments of 128; filler before the key is read once for all documents
     assert 0 < entry["run"]["tokens_read"] <= 1024 * documents
+
+
+@pytest.mark.parametrize("kind", ["number", "word", "uuid"])
+def test_rulers_needles_stand_where_they_are_said_to(subject, corpus, kind):
+    setting = Setting(corpus, subject.tokenizer, 16, subject.segment_length, "heldout")
+    sample = tasks.needle((kind,), "ruler").make(Random(1), setting, kind, None)
+    text = subject.tokenizer.decode(sample.segments.reshape(-1).tolist())
+    flowing = " ".join(text.split())
+    assert flowing.startswith(f"A special magic {kind} is hidden within the following text.")
+    assert len(sample.questions) == 4
+    for question in sample.questions:
+        key = question.text.split(" for ")[1].split(" mentioned")[0]
+        said = f"One of the special magic {kind}s for {key} is: {question.accepted[0]}."
+        assert said in flowing
+        # one byte is one token here, and lines are broken at spaces only
+        assert abs(flowing.index(said) / len(flowing) - question.depth) < 0.02
+        assert subject.tokenizer.decode(question.answer) == question.accepted[0]
 
 
 def test_answers_are_those_of_the_documents_own_memory(subject, corpus):
