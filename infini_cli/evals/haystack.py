@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from infini_cli.evals.shared_layers import SharedReader
 from infini_cli.nn.memory import LayerMemory, MemoryState, empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 
@@ -26,6 +27,7 @@ class HaystackReader:
 
     def __init__(self, model: InfiniTransformer, on_tokens: Callable[[int], None] = lambda n: None) -> None:
         self._model = model
+        self._reader = SharedReader(model)
         self._on_tokens = on_tokens
         self._stem: Documents | None = None  # (1, S', T) the beginning that the kept states have read
         self._kept: list[tuple[int, MemoryState]] = []  # segments of it, and the state (B = 1) behind them
@@ -72,13 +74,12 @@ class HaystackReader:
     def _read(self, documents: Documents, state: MemoryState) -> MemoryState:
         """Read on, a bounded number of tokens at once, so that the length of documents costs no memory."""
         rows, segments, length = documents.shape
-        device = self._model.device
-        at_once = max(1, TOKENS_AT_ONCE[device.type] // (rows * length))
+        at_once = max(1, TOKENS_AT_ONCE[self._model.device.type] // (rows * length))
         for start in range(0, segments, at_once):
-            chunk = torch.from_numpy(documents[:, start : start + at_once]).to(device)
-            state = self._model.read(chunk, state)
-            self.tokens_read += chunk.numel()
-            self._on_tokens(chunk.numel())
+            chunk = documents[:, start : start + at_once]
+            state = self._reader.read(chunk, state)
+            self.tokens_read += chunk.size
+            self._on_tokens(chunk.size)
         return state
 
 

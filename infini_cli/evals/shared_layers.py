@@ -1,0 +1,67 @@
+"""Reading in which segments of the same tokens share the layers below the first memory.
+
+Those layers see nothing but the segment itself, so what they make of it depends on its tokens alone. Repeated filler
+consists of a few different segments; for them, most of half the network need not be run again.
+Shapes: B documents, S segments, T tokens in a segment, N different segments, d width.
+"""
+
+from collections import OrderedDict
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from infini_cli.nn.memory import LayerMemory, MemoryState
+from infini_cli.nn.transformer import InfiniTransformer, Layer
+
+SEGMENTS_KEPT = 256
+
+
+class SharedReader:
+    """Reads as `InfiniTransformer.read` does, and keeps what the lower layers made of the last different segments."""
+
+    def __init__(self, model: InfiniTransformer) -> None:
+        self._model = model
+        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()  # by tokens: (T, d) below the first memory
+
+    def read(self, segments: npt.NDArray[np.int64], state: MemoryState) -> MemoryState:
+        """The state after segments (B, S, T)."""
+        model = self._model
+        if not model.config.memory_layers:
+            return state
+        first, top = model.config.memory_layers[0], model.config.memory_layers[-1]
+        turns = model.turns(0, segments.shape[-1])
+        memories = model.by_layer(state)
+        x = self._below(segments, first)
+        after: list[LayerMemory] = []
+        for index in range(first, top):
+            x, memory = model.layers[index](x, turns, memories[index], None, None)
+            if memory is not None:
+                after.append(memory)
+        last, held = cast(Layer, model.layers[top]), memories[top]
+        assert last.memory is not None
+        assert held is not None
+        after.append(last.attn.write(last.attn_norm(x), last.memory, held))
+        return tuple(after)
+
+    def _below(self, segments: npt.NDArray[np.int64], first: int) -> Tensor:
+        """What the layers below `first` make of the segments: (B, S, T, d)."""
+        rows = segments.reshape(-1, segments.shape[-1])
+        keys = [row.tobytes() for row in rows]
+        found = {key: self._kept[key] for key in set(keys) & self._kept.keys()}
+        missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in found}
+        if missing:
+            tokens = torch.from_numpy(np.stack(list(missing.values()))).to(self._model.device)
+            x = self._model.embed(tokens).unsqueeze(0)  # (1, N, T, d)
+            turns = self._model.turns(0, tokens.shape[-1])
+            for layer in self._model.layers[:first]:
+                x, _ = layer(x, turns, None, None, None)
+            found |= zip(missing, x[0], strict=True)
+        for key in keys:
+            # a copy: a view would keep all segments of its pass
+            self._kept[key] = self._kept.pop(key) if key in self._kept else found[key].clone()
+        while len(self._kept) > SEGMENTS_KEPT:
+            self._kept.popitem(last=False)
+        return torch.stack([found[key] for key in keys]).view(*segments.shape, -1)
