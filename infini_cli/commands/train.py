@@ -82,7 +82,7 @@ def train(
     with join_workers(session.settings.device) as worker:
         session.reporter.quiet = session.reporter.quiet or not worker.speaks
         with session.reporter.progress(f"Training {plan.name}", total=1.0) as bar:
-            shown = _Shown(session, bar)
+            shown = _Shown(session, bar, plan.transfer.steps)
             try:
                 trained = loop.train(
                     plan,
@@ -93,6 +93,7 @@ def train(
                     device=worker.device,
                     adapter=adapter,
                     on_event=shown.event,
+                    on_transfer=shown.transfer,
                     stop_after_steps=steps,
                 )
             except KeyboardInterrupt:
@@ -106,11 +107,18 @@ def train(
 class _Shown:
     """Tells how training goes."""
 
-    def __init__(self, session: Session, bar: "Progress") -> None:
+    def __init__(self, session: Session, bar: "Progress", transfer_steps: int) -> None:
         self._reporter = session.reporter
         self._bar = bar
+        self._transfer_steps = transfer_steps
         self._first: Event | None = None
         self._last: Event | None = None
+
+    def transfer(self, step: int, loss: float) -> None:
+        """Show a step of the attention transfer, which comes before the first stage."""
+        self._bar.update(
+            0.0, detail=f"attention transfer, step {step} of {self._transfer_steps}, loss {loss:.3f}"
+        )
 
     def event(self, event: "Event") -> None:
         """Show a step, and an evaluation in a line that stays."""

@@ -29,9 +29,10 @@ class MemoryParameters(nn.Module):
             torch.full((heads,), float(memory.beta_init))
         )  # equation 10, one per query head
         learned = memory.feature_map != "elu"
-        # the maps start as the identity: phi is then that of the paper (or plain DPFP)
-        self.query_map = nn.Parameter(torch.eye(dim).repeat(heads, 1, 1)) if learned else None  # (H, D, D)
-        self.key_map = nn.Parameter(torch.eye(dim).repeat(kv_heads, 1, 1)) if learned else None  # (G, D, D)
+        # the maps start as the identity: phi is then that of the paper (or plain DPFP); E = factor * D
+        start = turned(torch.eye(dim), memory.map_factor)
+        self.query_map = nn.Parameter(start.repeat(heads, 1, 1)) if learned else None  # (H, D, E)
+        self.key_map = nn.Parameter(start.repeat(kv_heads, 1, 1)) if learned else None  # (G, D, E)
         # a softmax would see little but what all keys have in common, which is more than what tells them apart
         centred = memory.feature_map == "hedgehog"
         self.query_offset = nn.Parameter(torch.zeros(heads, dim)) if centred else None  # (H, D)
@@ -195,6 +196,17 @@ class Attention(nn.Module):
             recalled = retrieve(phi_q, memory, self.memory_config.eps).reshape(q.shape)
             attended = mix(attended, recalled, written(memory), parameters.share(hidden))
         return self.o(join_heads(attended))
+
+
+def turned(map_: Tensor, factor: int) -> Tensor:
+    """A map (…, D, D) beside `factor` - 1 copies, turned at random but always in the same way: (…, D, factor * D)."""
+    random = torch.Generator().manual_seed(0)
+    dim = map_.shape[-1]
+    copies = [map_]
+    for _ in range(factor - 1):
+        rotation, _ = torch.linalg.qr(torch.randn(dim, dim, generator=random, dtype=torch.float64))
+        copies.append(map_ @ rotation.to(map_))
+    return torch.cat(copies, dim=-1)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

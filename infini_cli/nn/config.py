@@ -34,6 +34,7 @@ class MemoryConfig:
 
     layers: tuple[int, ...]  # indices of the layers that carry a memory
     feature_map: FeatureMap = "elu"  # phi
+    map_factor: int = 1  # rows of a hedgehog map for each dimension of a key; more features, a larger memory
     write_gate: bool = False  # scale each written feature by a learned w_t
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
     read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
@@ -47,6 +48,10 @@ class MemoryConfig:
             raise ValueError(f"unknown feature map {self.feature_map!r}; known: {', '.join(FEATURE_MAPS)}")
         if self.update not in UPDATE_RULES:
             raise ValueError(f"unknown update rule {self.update!r}; known: {', '.join(UPDATE_RULES)}")
+        if self.map_factor < 1 or (self.map_factor > 1 and self.feature_map != "hedgehog"):
+            raise ValueError(
+                f"map_factor is {self.map_factor}; it must be at least 1, and 1 for {self.feature_map!r}"
+            )
         if not 0 <= self.write_threshold < 1:
             raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")
         if self.write_threshold > 0 and not self.write_gate:
@@ -60,7 +65,7 @@ class MemoryConfig:
 
     def feature_dim(self, head_dim: int) -> int:
         """F, the size of phi(k) for keys of size `head_dim`; DPFP-nu has 2 * nu * D of them."""
-        return {"dpfp-3": 6, "hedgehog": 2}.get(self.feature_map, 1) * head_dim
+        return {"dpfp-3": 6, "hedgehog": 2 * self.map_factor}.get(self.feature_map, 1) * head_dim
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,10 +60,10 @@ def features(
     """phi(x): non-negative float32 features (…, heads, T, F) of un-rotated queries or keys x (…, heads, T, D).
 
     `elu` is ELU + 1 (paper, section 2.1.1). The learned maps first take its own `offset` (heads, D) from each head, if
-    there is one, and multiply it by its own `weight` (heads, D, D). Then `elu-map` takes ELU + 1; `dpfp-3` takes the
-    deterministic parameter-free projection with nu = 3 (arXiv 2102.11174, equation 37): r = relu([x, -x]) times itself
-    rolled by 1, 2 and 3; `hedgehog` takes the softmax over [x, -x] (arXiv 2402.04347, section 4.2, normalised over the
-    features as in LoLCATs, arXiv 2410.10254).
+    there is one, and multiply it by its own `weight` (heads, D, E), E = D but for `hedgehog`. Then `elu-map` takes
+    ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3 (arXiv 2102.11174, equation 37):
+    r = relu([x, -x]) times itself rolled by 1, 2 and 3; `hedgehog` takes the softmax over [x, -x] (arXiv 2402.04347,
+    section 4.2, normalised over the features as in LoLCATs, arXiv 2410.10254).
     """
     x = x.float()
     if offset is not None:
@@ -74,7 +74,7 @@ def features(
         r = F.relu(torch.cat((x, -x), dim=-1))  # (…, 2D)
         return torch.cat([r * r.roll(shift, dims=-1) for shift in (1, 2, 3)], dim=-1)  # (…, 6D)
     if feature_map == "hedgehog":
-        return torch.cat((x, -x), dim=-1).softmax(dim=-1)  # (…, 2D)
+        return torch.cat((x, -x), dim=-1).softmax(dim=-1)  # (…, 2E)
     return F.elu(x) + 1.0
 
 

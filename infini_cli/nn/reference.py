@@ -59,8 +59,8 @@ def attention(
                     ]
                 )
                 attended = scores.softmax(dim=0) @ v[first : t + 1]
-                if form is not None and (layer, g) in memory:
-                    matrix, z = memory[layer, g]
+                matrix, z = memory.get((layer, g), (None, None))
+                if form is not None and matrix is not None and z is not None and z.any():
                     phi_q = phi(q[t], form, w, name + "memory.query", n)
                     recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
                     beta = w[name + "memory.beta"][n]

@@ -18,6 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from infini_cli.nn.attention import turned
 from infini_cli.nn.transformer import InfiniTransformer, Layer
 from infini_cli.training.composition import take_prose
 from infini_cli.training.tasks.sample import Setting
@@ -51,8 +52,9 @@ def whiten_maps(model: InfiniTransformer, setting: Setting, seed: str) -> None:
             for g in range(k.shape[0]):
                 heads = slice(g * shared, (g + 1) * shared)
                 query_map, key_map = aligned_maps(q[heads], k[g])
-                memory.query_map[heads] = query_map.float()
-                memory.key_map[g] = key_map.float()
+                factor = memory.key_map.shape[-1] // memory.key_map.shape[-2]
+                memory.query_map[heads] = turned(query_map, factor).float()
+                memory.key_map[g] = turned(key_map, factor).float()
         x, _ = layer(x, turns, None, None, None)
 
 

@@ -36,6 +36,7 @@ from infini_cli.training.optimizer import make_optimizer, set_rate
 from infini_cli.training.recall import Recall, measure_recall, pooled
 from infini_cli.training.recipe import Recipe, StageConfig
 from infini_cli.training.tasks.sample import Setting
+from infini_cli.training.transfer import transfer_maps
 
 T = TypeVar("T")
 
@@ -109,6 +110,7 @@ def train(
     device: torch.device,
     adapter: Path | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
+    on_transfer: Callable[[int, float], None] = lambda step, loss: None,
     checkpoint_seconds: float = 120.0,
     stop_after_steps: int | None = None,
 ) -> Path:
@@ -120,6 +122,7 @@ def train(
         folder: where checkpoint, log and adapter are written.
         adapter: an adapter of the same form to begin from, in place of an untrained one.
         on_event: called after each step and each evaluation.
+        on_transfer: called after each step of the attention transfer, with the step and its loss.
         checkpoint_seconds: at least so long between two checkpoints.
         stop_after_steps: end this process early, with a checkpoint.
 
@@ -144,6 +147,8 @@ def train(
     else:
         if recipe.memory.feature_map == "hedgehog" and not (folder / CHECKPOINT).exists():
             whiten_maps(model, setting, f"maps/{recipe.seed}")
+            sized = replace(setting, segment_length=recipe.memory.segment_length)
+            transfer_maps(model, sized, recipe.transfer, f"transfer/{recipe.seed}", on_transfer)
         if recipe.lora is not None:
             inject(model, recipe.lora)
     step_module: nn.Module = Step(model, teacher, recipe)

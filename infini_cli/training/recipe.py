@@ -59,6 +59,16 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Before the stages: how maps learn from the base model's attention; see transfer.transfer_maps."""
+
+    steps: int = 0
+    lr: float = 3e-3
+    segments: int = 3  # of the documents
+    mixture: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The held-out questions asked now and then while training."""
 
@@ -76,6 +86,7 @@ class Recipe:
     memory: MemoryConfig
     stages: tuple[StageConfig, ...]
     lora: LoRAConfig | None = None
+    transfer: Transfer = Transfer()
     optimizer: Optimizer = Optimizer()
     losses: Losses = Losses()
     evaluation: Evaluation = Evaluation()
@@ -109,7 +120,13 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     values = dict(values)
     if "memory" in values:
         values["memory"] = memory_from_dict(values["memory"])
-    tables = {"lora": LoRAConfig, "optimizer": Optimizer, "losses": Losses, "evaluation": Evaluation}
+    tables = {
+        "lora": LoRAConfig,
+        "transfer": Transfer,
+        "optimizer": Optimizer,
+        "losses": Losses,
+        "evaluation": Evaluation,
+    }
     for name in tables.keys() & values.keys():
         values[name] = build(tables[name], _with_tuples(values[name]))
     values["stages"] = tuple(build(StageConfig, _with_tuples(stage)) for stage in values.get("stages", ()))
@@ -117,6 +134,8 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
         raise ValueError("a recipe needs at least one stage: [[stages]]")
     for stage in values["stages"]:
         parse_mixture(stage.mixture)
+    if "transfer" in values and values["transfer"].steps:
+        parse_mixture(values["transfer"].mixture)
     return build(Recipe, values)
 
 

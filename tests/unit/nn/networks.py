@@ -21,6 +21,7 @@ FORMS = {
     "hedgehog-gated": dataclasses.replace(
         PAPER,
         feature_map="hedgehog",
+        map_factor=2,
         write_gate=True,
         write_threshold=0.5,
         read_gate=True,
