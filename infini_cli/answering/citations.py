@@ -23,6 +23,7 @@ class Citation:
         line: of the quote's beginning, from 1; None for documents that have pages.
         quote: a verbatim piece of that page's text.
         score: how much of the question and the answer, by the rarity of their words, the quote speaks of, 0 to 1.
+        paged: whether the document has pages; if not, `page` counts stretches of its text.
     """
 
     document: str
@@ -32,6 +33,7 @@ class Citation:
     line: int | None
     quote: str
     score: float
+    paged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ def make_citation(
         line=None if passage.line is None else passage.line + passage.text.count("\n", 0, quote.start),
         quote=text,
         score=round(share, 3),
+        paged=memory.has_pages(passage.document_id),
     )
     return Cited(citation, quote.score)
 

@@ -107,7 +107,7 @@ def _tell(
     if not expected.documents:
         emit(f"nothing to read into the memory {name!r}")
         return
-    time = "how long that takes is not known before the model is here"
+    time = f"counted and timed only once the model is here: infini models pull {session.settings.model}"
     if pace is not None:
         basis = f"as {pace.memory!r} was read" if pace.memory is not None else "by a trial"
         seconds = format_seconds(expected.tokens / pace.tokens_per_second)

@@ -29,9 +29,11 @@ def citation_line(citation: "Citation", *, several: bool) -> str:
 
 
 def place(citation: "Citation") -> str:
-    """Where a quote stands: the line of a text; else the printed page, and its place in the file."""
+    """Where a quote stands: the line of a text, the printed page and its place in the file, or the part of a book."""
     if citation.line is not None:
         return f"line {citation.line}"
+    if not citation.paged:
+        return f"part {citation.page}"
     return page_name(citation.page, citation.page_label)
 
 
@@ -42,9 +44,11 @@ def page_name(page: int, label: str | None) -> str:
     return f"p. {label} (page {page} of the file)"
 
 
-def stretch(first: "Passage", last: "Passage") -> str:
-    """From where to where a part of a document goes: "pp. 12–30" as printed, or "lines 1–80" of a text."""
+def stretch(first: "Passage", last: "Passage", *, paged: bool = True) -> str:
+    """From where to where a part of a document goes: "pp. 12–30" as printed, "lines 1–80" of a text, "parts 3–9"."""
     if first.line is not None and last.line is not None:
         return f"lines {first.line}–{last.line + last.text.count(chr(10))}"
+    if not paged:
+        return f"part {first.page}" if first.page == last.page else f"parts {first.page}–{last.page}"
     begin, end = first.page_label or str(first.page), last.page_label or str(last.page)
     return f"p. {begin}" if begin == end else f"pp. {begin}–{end}"

@@ -155,10 +155,13 @@ class ShowSummary:
 
     def _in_words(self, part: "SummaryPart") -> str:
         """A part as Markdown."""
-        where = stretch(part.first, part.last)
+        where = self._where(part)
         title = f"{part.title} ({where})" if part.title else where[0].upper() + where[1:]
         document = f"{part.document}: " if self._several else ""
         return f"## {document}{title}\n\n{part.text}\n"
+
+    def _where(self, part: "SummaryPart") -> str:
+        return stretch(part.first, part.last, paged=self._opened.memory.has_pages(part.first.document_id))
 
     def describe(self, summary: "Summary", length: str) -> dict[str, Any]:
         """The result for `--json`."""
@@ -176,7 +179,7 @@ class ShowSummary:
         }
 
     def _describe_part(self, part: "SummaryPart") -> dict[str, Any]:
-        title = part.title or stretch(part.first, part.last)
+        title = part.title or self._where(part)
         return {
             "title": f"{part.document}: {title}" if self._several else title,
             "pages": [part.first.page, part.last.page],

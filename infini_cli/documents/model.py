@@ -13,6 +13,9 @@ NAVIGATION_ONLY = "navigation only"
 # Reasons to skip a page that has nothing to read; any other is a fault.
 NOTHING_TO_READ = frozenset({BLANK, COVER, NAVIGATION_ONLY})
 
+# of whose text only stretches of about a page can be counted
+FORMATS_WITHOUT_PAGES = frozenset({"epub", "docx", "html"})
+
 # rules by which characters of a document are left out of what the model reads
 WHITE_SPACE = "white space"
 RUNNING_LINES = "running headers and page numbers"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from infini_cli.documents.model import FORMATS_WITHOUT_PAGES
 from infini_cli.errors import Interrupted, SnapshotError
 from infini_cli.nn.memory import MemoryState
 from infini_cli.reading.fingerprints import check_fingerprints
@@ -42,6 +43,10 @@ class OpenMemory:
     def document_path(self, document_id: int) -> str:
         """The document of a passage, as the user gave it."""
         return self.record.documents[document_id - 1].path
+
+    def has_pages(self, document_id: int) -> bool:
+        """Whether the pages of a document are its own, and not stretches of its text."""
+        return self.record.documents[document_id - 1].format not in FORMATS_WITHOUT_PAGES
 
 
 @contextmanager
