@@ -29,6 +29,7 @@ from infini_cli.commands.options import (
     Model,
     NoColor,
     Offline,
+    Pdf,
     Quiet,
     SegmentLength,
     Window,
@@ -73,6 +74,7 @@ def root(
     segment_length: SegmentLength = None,
     window: Window = None,
     memory: Memory = None,
+    pdf: Pdf = None,
 ) -> None:
     """Read documents of any length with a language model, keep a small memory of them, and ask about them.
 

@@ -3,6 +3,7 @@
 InfiniError            1  bug
 ├── UsageError         2  usage         the command line, a setting or a name is wrong
 ├── DocumentError      3  document      a document cannot be read
+│   └── LockedError    3  document      it is encrypted, and the password is missing or wrong
 ├── ModelError         4  model         a model, adapter or tokenizer cannot be loaded
 ├── SnapshotError      5  snapshot      a memory on disk is missing, damaged, of another model, or in use
 │   └── DiskError      5  disk          there is no room, or no permission, to write
@@ -46,6 +47,10 @@ class DocumentError(InfiniError):
 
     exit_code = 3
     kind = "document"
+
+
+class LockedError(DocumentError):
+    """A document is encrypted, and the password is missing or wrong."""
 
 
 class ModelError(InfiniError):

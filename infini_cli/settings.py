@@ -26,6 +26,7 @@ ENVIRONMENT_PREFIX = "INFINI_"
 DEFAULT_MODEL = "smollm2-135m-instruct"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _DTYPES = ("auto", "float32", "bfloat16")
+_PDF_PARSERS = ("auto", "pdfium", "pypdf")
 
 
 def _check_device(value: str) -> str:
@@ -36,6 +37,12 @@ def _check_device(value: str) -> str:
 
 def _check_dtype(value: str) -> str:
     if value not in _DTYPES:
+        raise ValueError(value)
+    return value
+
+
+def _check_pdf(value: str) -> str:
+    if value not in _PDF_PARSERS:
         raise ValueError(value)
     return value
 
@@ -79,6 +86,9 @@ class Settings(BaseModel):
         "a whole number from 256 to 131072",
         ge=256,
         le=131072,
+    )
+    pdf: Annotated[str, AfterValidator(_check_pdf)] = _setting(
+        "auto", "what reads PDFs; auto is pdfium where it is installed", "auto, pdfium or pypdf"
     )
     offline: bool = _setting(False, "never use the network", "true or false")
     quiet: bool = _setting(False, "no progress, notes or warnings", "true or false")

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,11 +18,14 @@ from infini_cli.commands.options import (
     Model,
     NoColor,
     Offline,
+    PasswordFile,
+    Pdf,
     Quiet,
     SegmentLength,
     Session,
     start,
 )
+from infini_cli.commands.passwords import prepare
 from infini_cli.commands.skipped import describe_skipped, tell_skipped
 from infini_cli.errors import UsageError
 
@@ -31,8 +35,9 @@ if TYPE_CHECKING:
     from infini_cli.reading.plan import Mode, Plan
     from infini_cli.reading.records import MemoryRecord
     from infini_cli.reading.report import ReadingReport
+    from infini_cli.reading.sources import Found
 
-FLAGS_FOR_THE_SAME_RESULT = ("model", "device", "dtype", "segment_length")
+FLAGS_FOR_THE_SAME_RESULT = ("model", "device", "dtype", "segment_length", "pdf")
 
 
 def ingest(
@@ -60,6 +65,8 @@ def ingest(
             rich_help_panel=INPUT,
         ),
     ] = False,
+    password_file: PasswordFile = None,
+    pdf: Pdf = None,
     model: Model = None,
     device: Device = None,
     dtype: Dtype = None,
@@ -83,7 +90,6 @@ def ingest(
         raise UsageError("--append keeps what was read and --force replaces it; choose one")
     from infini_cli.reading import library
     from infini_cli.reading.locking import lock
-    from infini_cli.reading.plan import plan_reading
     from infini_cli.reading.sources import find_sources
 
     mode: Mode = "append" if append else "anew" if force else "same"
@@ -93,11 +99,11 @@ def ingest(
             from infini_cli.commands.dry_run import show_forecast
 
             record = _record(name, force)
-            show_forecast(session, name, found, plan_reading(name, record, found.sources, mode), record)
+            show_forecast(session, name, found, _plan(session, name, record, found, mode), record)
             return
         with lock(name):
             record = _record(name, force)
-            plan = plan_reading(name, record, found.sources, mode)
+            plan = _plan(session, name, record, found, mode)
             if plan.to_read:
                 report = _read(session, name, plan, record, _command(session, documents, name, append))
             else:
@@ -111,6 +117,14 @@ def _record(name: str, force: bool) -> "MemoryRecord | None":
     from infini_cli.reading import library
 
     return library.show(name).record if library.exists(name) and not force else None
+
+
+def _plan(session: Session, name: str, record: "MemoryRecord | None", found: "Found", mode: "Mode") -> "Plan":
+    """What there is to read, and what opens it."""
+    from infini_cli.reading.plan import plan_reading
+
+    plan = plan_reading(name, record, found.sources, mode)
+    return replace(plan, to_read=tuple(prepare(session, plan.to_read)))
 
 
 def _memory_name(session: Session, documents: Sequence[str], append: bool) -> str:
@@ -178,6 +192,8 @@ def _command(session: Session, documents: Sequence[str], name: str, append: bool
         if origins[flag] == "command line"
     ]
     words = ["infini", "ingest", *documents, "--memory", name, *(["--append"] if append else [])]
+    if session.password_file is not None:
+        words += ["--password-file", session.password_file]
     return shlex.join([*words, *(word for flag in flags for word in flag)])
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from infini_cli.commands.options import Session
 from infini_cli.commands.skipped import tell_skipped
+        sources = prepare(session, found.sources)
 from infini_cli.errors import UsageError
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def _read(session: Session, files: Sequence[str]) -> Iterator[Opened]:
 
     with ExitStack() as stack:
         found = stack.enter_context(find_sources(files))
+        sources = prepare(session, found.sources)
         engine, load_s = _load(session, None)
         from infini_cli.reading.memory import read_into_temporary
         from infini_cli.reading.options import ReadingOptions
@@ -96,7 +98,7 @@ def _read(session: Session, files: Sequence[str]) -> Iterator[Opened]:
                 speed = f"{state.tokens:,} tokens, {state.tokens_per_second:,.0f} tokens/s"
                 progress.update(state.share, detail=f"{pages}, {speed}")
 
-            reading = read_into_temporary(found.sources, engine, ReadingOptions(on_progress=show))
+            reading = read_into_temporary(sources, engine, ReadingOptions(on_progress=show))
             memory, report = stack.enter_context(reading)
         report = found.in_account(report)
         tell_skipped(session.reporter, found.skipped)

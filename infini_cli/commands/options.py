@@ -80,6 +80,24 @@ Memory = Annotated[
         rich_help_panel=MEMORY,
     ),
 ]
+Pdf = Annotated[
+    str | None,
+    typer.Option(
+        "--pdf",
+        metavar="auto|pdfium|pypdf",
+        help="What reads PDFs; the other, if installed, tries what it cannot.",
+        rich_help_panel=INPUT,
+    ),
+]
+PasswordFile = Annotated[
+    str | None,
+    typer.Option(
+        "--password-file",
+        metavar="FILE",
+        help="The first line of this file opens encrypted PDFs; so does INFINI_PASSWORD.",
+        rich_help_panel=INPUT,
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.", rich_help_panel=MODEL)]
 Json = Annotated[
     bool,
@@ -98,16 +116,17 @@ Debug = Annotated[
 ]
 
 SETTING_NAMES = frozenset(
-    {"model", "device", "dtype", "memory", "segment_length", "window", "offline", "quiet", "debug"}
+    {"model", "device", "dtype", "memory", "segment_length", "window", "pdf", "offline", "quiet", "debug"}
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What every command needs: the settings and the voice."""
+    """What every command needs: the settings and the voice; and for those that read, where the password is."""
 
     settings: "Settings"
     reporter: Reporter
+    password_file: str | None = None
 
 
 def start(ctx: typer.Context) -> Session:
@@ -144,7 +163,7 @@ def start_anyway(ctx: typer.Context) -> tuple[Session, UsageError | None]:
         reporter.quiet = bool(given.get("quiet"))
         return Session(Settings(), reporter), error
     reporter.quiet = settings.quiet
-    return Session(settings, reporter), None
+    return Session(settings, reporter, given.get("password_file")), None
 
 
 def _from_root(ctx: typer.Context) -> list[Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 from infini_cli.documents.model import Document, Page
+from infini_cli.documents.pdf_options import PdfOptions
 from infini_cli.errors import DocumentError
 
 _CHUNK_BYTES = 1 << 20
@@ -29,9 +30,10 @@ class CompressedDocument:
 
     Attributes:
         format: of the document inside.
+        parsers: of a PDF inside.
     """
 
-    def __init__(self, file: Path, name: str, compression: str) -> None:
+    def __init__(self, file: Path, name: str, compression: str, pdf: PdfOptions | None = None) -> None:
         """Unpack the file and open what is in it.
 
         Raises:
@@ -43,14 +45,15 @@ class CompressedDocument:
         self._unpacked: BinaryIO = os.fdopen(descriptor, "wb")
         try:
             _unpack(file, name, compression, self._unpacked)
-            self._document = self._open(file, name, compression)
+            self._document = self._open(file, name, compression, pdf)
         except BaseException:
             self._remove()
             raise
         self.format = self._document.format
+        self.parsers: tuple[str, ...] = getattr(self._document, "parsers", ())
         self.pages_total = self._document.pages_total
 
-    def _open(self, file: Path, name: str, compression: str) -> Document:
+    def _open(self, file: Path, name: str, compression: str, pdf: PdfOptions | None) -> Document:
         from infini_cli.documents import open_as
         from infini_cli.documents.detect import detect_format
 
@@ -60,7 +63,7 @@ class CompressedDocument:
         if document_format in _MODULES:
             hint = f"unpack it: {_TOOLS[compression]} {shlex.quote(name)}"
             raise DocumentError(f"{name} is compressed more than once", hint=hint)
-        return open_as(document_format, path, name)
+        return open_as(document_format, path, name, pdf)
 
     def pages(self, start: int = 1) -> Iterator[Page]:
         """The pages from index `start` on."""

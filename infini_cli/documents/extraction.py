@@ -6,14 +6,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from infini_cli.documents.messages import decode, page_from_json
+from infini_cli.documents.messages import Request, decode, page_from_json, request_to_line
 from infini_cli.documents.model import Page
+from infini_cli.documents.pdf_options import PdfOptions, installed_parsers
 from infini_cli.documents.running_lines import CONTEXT, mark_running_lines
-from infini_cli.errors import DocumentError
+from infini_cli.errors import DocumentError, LockedError
 
 _PAGE_TIMEOUT_S = 120.0
 # Opening a damaged PDF of some gigabytes, or running through a text to page k, takes a while.
@@ -21,68 +23,83 @@ _OPEN_TIMEOUT_S = 900.0
 # How far extraction may run ahead: what the pipe holds.
 _READ_AHEAD_BYTES = 1 << 20
 _MAX_CRASHES_IN_A_ROW = 10
+# A file made to exhaust memory costs its page, not the machine.
+_MEMORY_BYTES = 4 << 30
 
 # The child is a fresh interpreter with our module path. The spawn of multiprocessing would also import the
 # parent's main module, and would look for the standard library in the user's folder first.
 _CHILD_CODE = (
-    "import sys; path, name, start, *sys.path = sys.argv[1:]; "
-    "from infini_cli.documents.extraction_child import serve; serve(path, name, int(start))"
+    "import sys; sys.path[:] = sys.argv[1:]; from infini_cli.documents.extraction_child import serve; serve()"
 )
 
 
 class DocumentInfo(NamedTuple):
-    """What is known before a page is read; `pages_total` is None when only reading to the end would tell."""
+    """What is known before a page is read."""
 
     format: str
-    pages_total: int | None
+    pages_total: int | None  # None when only reading to the end would tell
+    parsers: tuple[str, ...] = ()  # of a PDF, the one that reads first
 
 
 class ExtractionProcess:
     """The pages of a document, extracted ahead of the reader in a child process.
 
     A context manager and an iterable of pages. The child starts on entering, and is gone on leaving. A page
-    on which the parser crashes or hangs is skipped with the reason, and reading goes on after it. Ctrl-C does
-    not reach the child; it ends when this process does, even by SIGKILL.
+    on which a parser crashes or hangs is tried by the next parser; if none can read it, it is skipped with the
+    reason, and reading goes on after it. Ctrl-C does not reach the child; it ends when this process does, even
+    by SIGKILL.
 
     Args:
         path: the document.
         start: index of the first page wanted.
         name: what messages call the document; the path by default.
+        pdf: how to open it if it is a PDF.
         page_timeout_s: seconds that one page may take.
+        memory_bytes: address space that the child may take.
     """
 
     def __init__(
-        self, path: Path, *, start: int = 1, name: str | None = None, page_timeout_s: float = _PAGE_TIMEOUT_S
+        self,
+        path: Path,
+        *,
+        start: int = 1,
+        name: str | None = None,
+        pdf: PdfOptions | None = None,
+        page_timeout_s: float = _PAGE_TIMEOUT_S,
+        memory_bytes: int = _MEMORY_BYTES,
     ) -> None:
         self._path = path
         self._name = str(path) if name is None else name
         self._start = start
         # The pages before tell which lines of the first ones wanted are running headers.
         self._first = max(1, start - CONTEXT)
+        self._pdf = pdf if pdf is not None else PdfOptions()
         self._page_timeout_s = page_timeout_s
+        self._memory_bytes = memory_bytes
         self._child: _Child | None = None
         self._info: DocumentInfo | None = None
 
     def __enter__(self) -> "ExtractionProcess":
-        self._child = _Child(self._path, self._name, self._first)
+        self._child = self._start_child(self._first)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._child is not None:
-            self._child.stop()
-            self._child = None
+        self._stop_child()
 
     @property
     def info(self) -> DocumentInfo:
-        """Format and number of pages; waits until the child has opened the document.
+        """Format, number of pages and parsers; waits until the child has opened the document.
 
         Raises:
+            LockedError: encrypted, and the password is missing or wrong.
             DocumentError: the document cannot be read.
         """
         if self._info is None:
-            self._info = self._receive_info()
+            self._info = self._open()
+            # Whoever goes on, after a crash too, is the same.
+            self._pdf = replace(self._pdf, parsers=self._info.parsers)
         return self._info
 
     def __iter__(self) -> Iterator[Page]:
@@ -94,12 +111,17 @@ class ExtractionProcess:
     def _extracted(self) -> Iterator[Page]:
         pages_total = self.info.pages_total
         index = self._first
-        crashes = 0
+        parsers = max(1, len(self.info.parsers))
+        failed = crashes = 0
         while pages_total is None or index <= pages_total:
             try:
                 content = self._receive("page", self._page_timeout_s)
             except _ChildLostError as error:
-                crashes += 1
+                failed += 1
+                if failed < parsers:
+                    self._restart(index, failed)
+                    continue
+                failed, crashes = 0, crashes + 1
                 yield Page(index, None, "", skipped=f"could not be read: the parser {error}")
                 index += 1
                 if crashes == _MAX_CRASHES_IN_A_ROW:
@@ -111,7 +133,7 @@ class ExtractionProcess:
                 return
             page = page_from_json(content)
             yield page
-            crashes, index = 0, page.index + 1
+            failed, crashes, index = 0, 0, page.index + 1
 
     def _receive(self, expected: str, timeout_s: float) -> Any:
         """The content of the next message, or None when it is the last.
@@ -123,26 +145,59 @@ class ExtractionProcess:
         if self._child is None:
             raise RuntimeError("the extraction process is used outside its `with` block")
         kind, content = self._child.receive(timeout_s)
-        if kind == "error":
+        if kind in ("error", "locked"):
             message, hint = content
-            raise DocumentError(message, hint=hint)
+            raise (LockedError if kind == "locked" else DocumentError)(message, hint=hint)
         if kind == "bug":
             raise RuntimeError(f"in the extraction process:\n{content}")
         if kind not in (expected, "end"):
             raise RuntimeError(f"the extraction process sent {kind!r} where {expected!r} was due")
         return content
 
-    def _receive_info(self) -> DocumentInfo:
+    def _open(self) -> DocumentInfo:
+        """Wait for the child to have opened the document; if that crashes, let one parser alone try."""
         try:
-            return DocumentInfo(*self._receive("opened", _OPEN_TIMEOUT_S))
+            return self._receive_info()
         except _ChildLostError as error:
-            raise DocumentError(f"{self._name} cannot be opened: the parser {error}") from error
+            lost = error
+        wanted = self._pdf.parsers or installed_parsers()
+        for parser in wanted if len(wanted) > 1 else ():
+            self._pdf = replace(self._pdf, parsers=(parser,))
+            self._stop_child()
+            self._child = self._start_child(self._first)
+            with suppress(_ChildLostError):
+                return self._receive_info()
+        raise DocumentError(f"{self._name} cannot be opened: the parser {lost}") from lost
 
-    def _restart(self, start: int) -> None:
+    def _receive_info(self) -> DocumentInfo:
+        document_format, pages_total, parsers = self._receive("opened", _OPEN_TIMEOUT_S)
+        return DocumentInfo(document_format, pages_total, tuple(parsers))
+
+    def _restart(self, start: int, failed: int = 0) -> None:
+        """Go on at the page `start`, on which some parsers have failed."""
+        self._stop_child()
+        self._child = self._start_child(start, failed)
+        try:
+            info = self._receive_info()
+        except _ChildLostError as error:
+            raise DocumentError(f"{self._name} cannot be opened again: the parser {error}") from error
+        if info != self.info:
+            raise DocumentError(f"{self._name} opens differently than before; was it changed?")
+
+    def _start_child(self, start: int, failed: int = 0) -> "_Child":
+        request = Request(
+            path=str(self._path),
+            name=self._name,
+            start=start,
+            pdf=replace(self._pdf, failed=failed),
+            memory_bytes=self._memory_bytes,
+        )
+        return _Child(request)
+
+    def _stop_child(self) -> None:
         if self._child is not None:
             self._child.stop()
-        self._child = _Child(self._path, self._name, start)
-        self._receive_info()
+            self._child = None
 
     def _give_up(self, start: int, pages_total: int | None) -> Iterator[Page]:
         """Account for the pages after too many crashes."""
@@ -162,11 +217,11 @@ class _ChildLostError(Exception):
 class _Child:
     """One run of the child process and the pipe of messages from it."""
 
-    def __init__(self, path: Path, name: str, start: int) -> None:
+    def __init__(self, request: Request) -> None:
         module_path = [entry for entry in sys.path if isinstance(entry, str)]
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _CHILD_CODE, str(path), name, str(start), *module_path],
-            # The child watches its standard input to learn of our end; nothing is ever written to it.
+            [sys.executable, "-c", _CHILD_CODE, *module_path],
+            # After the request, the child watches its standard input to learn of our end.
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -176,6 +231,11 @@ class _Child:
         )
         assert self._process.stdout is not None
         _widen_pipe(self._process.stdout.fileno())
+        assert self._process.stdin is not None
+        # Not on the command line, which every user of the machine can see: there may be a password in it.
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(request_to_line(request))
+            self._process.stdin.flush()
 
     def receive(self, timeout_s: float) -> tuple[str, Any]:
         """The next message.

@@ -9,46 +9,59 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from infini_cli.documents import open_document
-from infini_cli.documents.messages import encode, page_to_json
-from infini_cli.errors import DocumentError
-
-# A file made to exhaust memory costs its page, not the machine.
-_MEMORY_LIMIT_BYTES = 4 << 30
+from infini_cli.documents.messages import encode, page_to_json, request_from_line
+from infini_cli.errors import DocumentError, LockedError
 
 
-def serve(path: str, name: str, start: int) -> None:
-    """Send ["opened", [format, pages_total]], one ["page", [...]] after the other, and ["end", null].
+def serve() -> None:
+    """Do what the request on standard input says.
 
-    What is wrong with the document is sent as ["error", [message, hint]], a bug of ours as ["bug", trace].
-    When nobody is there to read any more, the process ends quietly.
+    Send ["opened", [format, pages_total, parsers]], one ["page", [...]] after the other, and ["end", null].
+    What is wrong with the document is sent as ["error", [message, hint]], or "locked" when it is the password,
+    a bug of ours as ["bug", trace]. When nobody is there to read any more, the process ends quietly.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    request = request_from_line(_read_line())
     threading.Thread(target=_exit_with_parent, daemon=True).start()
-    _limit_memory()
+    _limit_memory(request.memory_bytes)
     channel = sys.stdout.buffer
     # Whatever a parser prints must not come between the messages.
     sys.stdout = sys.stderr
     try:
-        with closing(open_document(Path(path), name=name)) as document:
-            channel.write(encode("opened", [document.format, document.pages_total]))
+        opening = open_document(Path(request.path), name=request.name, pdf=request.pdf)
+        with closing(opening) as document:
+            parsers = getattr(document, "parsers", ())
+            channel.write(encode("opened", [document.format, document.pages_total, parsers]))
             channel.flush()
-            for page in document.pages(start):
+            for page in document.pages(request.start):
                 channel.write(encode("page", page_to_json(page)))
                 channel.flush()
         last = encode("end", None)
     except DocumentError as error:
-        last = encode("error", [error.message, error.hint])
+        kind = "locked" if isinstance(error, LockedError) else "error"
+        last = encode(kind, [error.message, error.hint])
     except BrokenPipeError:
         os._exit(0)
     except OSError as error:
-        last = encode("error", [f"{name} cannot be read: {error.strerror or error}", None])
+        last = encode("error", [f"{request.name} cannot be read: {error.strerror or error}", None])
     except MemoryError:
-        last = encode("error", [f"{name} takes more memory to read than a document may", None])
+        last = encode("error", [f"{request.name} takes more memory to read than a document may", None])
     except Exception:
         last = encode("bug", traceback.format_exc())
     with suppress(BrokenPipeError):
         channel.write(last)
         channel.flush()
+
+
+def _read_line() -> bytes:
+    """The first line of standard input, byte by byte, so that none after it is taken."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            os._exit(0)
+        line += byte
+    return bytes(line)
 
 
 def _exit_with_parent() -> None:
@@ -58,13 +71,13 @@ def _exit_with_parent() -> None:
     os._exit(0)
 
 
-def _limit_memory() -> None:
+def _limit_memory(limit_bytes: int) -> None:
     """Bound the address space where the system has such a bound."""
     try:
         import resource
     except ImportError:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = _MEMORY_LIMIT_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_LIMIT_BYTES, hard)
+    limit = limit_bytes if hard == resource.RLIM_INFINITY else min(limit_bytes, hard)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (limit, hard))

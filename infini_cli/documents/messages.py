@@ -1,9 +1,42 @@
-"""The lines of JSON that the extraction process sends to the reader."""
+"""The lines of JSON between the reader and the extraction process."""
 
 import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from infini_cli.documents.model import Heading, Page
+from infini_cli.documents.pdf_options import PdfOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the extraction process is to do; it comes to it by a pipe, for it may hold a password.
+
+    Attributes:
+        path: of the document.
+        name: what messages call it.
+        start: index of the first page wanted.
+        pdf: how to open a PDF.
+        memory_bytes: the bound of the process's address space.
+    """
+
+    path: str
+    name: str
+    start: int
+    pdf: PdfOptions
+    memory_bytes: int
+
+
+def request_to_line(request: Request) -> bytes:
+    """A request as one line."""
+    return json.dumps(asdict(request)).encode("ascii") + b"\n"
+
+
+def request_from_line(line: bytes) -> Request:
+    """The request that was made into a line."""
+    values = json.loads(line)
+    pdf = values.pop("pdf")
+    return Request(**values, pdf=PdfOptions(tuple(pdf["parsers"]), pdf["password"], pdf["failed"]))
 
 
 def encode(kind: str, content: Any) -> bytes:

@@ -1,9 +1,11 @@
 """The text of one PDF page, or why there is none."""
 
 import re
+import zlib
 
 from pypdf import PageObject
-from pypdf.generic import DictionaryObject
+from pypdf.errors import PdfStreamError
+from pypdf.generic import ArrayObject, DictionaryObject, StreamObject
 
 from infini_cli.documents.model import BLANK, DRAWING_ONLY, IMAGE_ONLY
 
@@ -30,12 +32,32 @@ def clean_text(text: str) -> str:
 
 
 def reason_without_text(page: PageObject) -> str:
-    """Why a page without text has none: images, drawings, or nothing at all on it."""
+    """Why a page without text has none: images, drawings, or nothing at all on it.
+
+    Raises:
+        PdfStreamError: there is something on it that cannot be decoded.
+    """
     contents = page.get_contents()
     data = contents.get_data() if contents is not None else b""
+    if not data.strip():
+        _check_compression(page)
     if _INLINE_IMAGE.search(data) or _has_image(page.get_inherited("/Resources"), _FORM_DEPTH):
         return IMAGE_ONLY
     return DRAWING_ONLY if _PAINTING.search(data) else BLANK
+
+
+def _check_compression(page: PageObject) -> None:
+    """Raise PdfStreamError when what a page shows is damaged; pypdf takes that for nothing to show."""
+    contents = page.get("/Contents")
+    contents = contents.get_object() if contents is not None else None
+    for item in contents if isinstance(contents, ArrayObject) else [contents]:
+        stream = item.get_object() if item is not None else None
+        if isinstance(stream, StreamObject) and stream.get("/Filter") in ("/FlateDecode", ["/FlateDecode"]):
+            try:
+                # pypdf has no public way to the bytes as stored
+                zlib.decompress(stream._data)
+            except zlib.error as error:
+                raise PdfStreamError("the content of the page is damaged") from error
 
 
 def _has_image(resources: object, depth: int) -> bool:

@@ -59,7 +59,7 @@ def forecast(
         document = DocumentRecord(path=source.shown, content_hash=source.content_hash, format="")
         try:
             with open_pages(source, start) as pages:
-                document.format, document.pages_total = pages.info
+                document.format, document.pages_total = pages.info.format, pages.info.pages_total
                 for page in pages:
                     reached = page.index
                     _count(document, page, count_tokens)

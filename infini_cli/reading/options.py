@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from infini_cli.documents import Page
-from infini_cli.documents.extraction import ExtractionProcess
+from infini_cli.documents.extraction import DocumentInfo, ExtractionProcess
 from infini_cli.reading.plan import Source
 
 CHECKPOINT_SECONDS = 5.0
@@ -17,8 +17,8 @@ class Pages(Protocol):
     """The pages of one document while they are extracted."""
 
     @property
-    def info(self) -> tuple[str, int | None]:
-        """Format, and number of pages where it is known."""
+    def info(self) -> DocumentInfo:
+        """Format, number of pages where it is known, and the parsers of a PDF."""
 
     def __iter__(self) -> Iterator[Page]:
         """The pages in order."""
@@ -46,7 +46,7 @@ class Progress:
 
 def open_extraction(source: Source, start: int) -> AbstractContextManager[Pages]:
     """The pages of a source, extracted in a process of their own."""
-    return ExtractionProcess(source.path, start=start, name=source.shown)
+    return ExtractionProcess(source.path, start=start, name=source.shown, pdf=source.pdf)
 
 
 def _ignore_progress(progress: Progress) -> None:

@@ -1,10 +1,11 @@
 """What there is to read, given what a memory already holds and what the user asked for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from infini_cli.documents import PdfOptions
 from infini_cli.errors import UsageError
 from infini_cli.reading.records import MemoryRecord
 
@@ -20,6 +21,7 @@ class Source:
     shown: str  # as the user gave it, "-" for standard input
     content_hash: str
     size_bytes: int
+    pdf: PdfOptions = field(default_factory=PdfOptions)  # how to open it if it is a PDF
 
 
 @dataclass(frozen=True, slots=True)

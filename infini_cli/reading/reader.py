@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from infini_cli.documents import Page, no_text_error
 from infini_cli.documents.model import DRAWING_ONLY, IMAGE_ONLY, NOTHING_TO_READ
-from infini_cli.errors import DocumentError, Interrupted
+from infini_cli.documents.pdf_options import installed_parsers
+from infini_cli.errors import DocumentError, Interrupted, LockedError, UsageError
 from infini_cli.nn.memory import state_bytes
 from infini_cli.reading.account import count_page
 from infini_cli.reading.intake import Intake
@@ -43,8 +45,9 @@ def read_documents(
     Raises:
         DocumentError: of no document in the plan could anything be read; the memory is as it was.
         Interrupted: the user stopped; all up to the last finished chunk is saved.
+        LockedError: the rest of a document cannot be read without its password.
         SnapshotError: the memory is damaged or of another model.
-        UsageError: the memory was read in segments of another length.
+        UsageError: the memory was read in segments of another length, or a PDF by parsers that are not here.
         DeviceMemoryError, OSError: as they come; the last checkpoint stands.
     """
     options = options if options is not None else ReadingOptions()
@@ -130,6 +133,8 @@ class _Run:
             if intake is None:
                 raise _nothing_read(document)
         except DocumentError as error:
+            if begun and isinstance(error, LockedError):
+                raise  # with its password, reading can go on
             if intake is None:
                 self._failures.append(Failure(source.shown, error))
                 failed = FailedDocument(
@@ -152,9 +157,12 @@ class _Run:
         """The pages not yet taken in, in order."""
         total = document.pages_total
         if total is None or document.next_page <= total:
-            with self._options.open_pages(source, document.next_page) as pages:
-                document.format, total = self._wait(lambda: pages.info, document)
-                document.pages_total = total
+            with self._options.open_pages(_with_its_parsers(source, document), document.next_page) as pages:
+                info = self._wait(lambda: pages.info, document)
+                if document.parsers and document.parsers != list(info.parsers):
+                    raise _other_parsers(document)
+                document.format, document.parsers = info.format, list(info.parsers)
+                document.pages_total = total = info.pages_total
                 arriving = iter(pages)
                 while (page := self._wait(lambda: next(arriving, None), document)) is not None:
                     assert page.index == document.next_page, (
@@ -242,6 +250,26 @@ class _Run:
 
     def _seconds(self) -> float:
         return self._options.clock() - self._started
+
+
+def _with_its_parsers(source: Source, document: DocumentRecord) -> Source:
+    """The source opened as when its reading began: the text of another parser would not be the same.
+
+    Raises:
+        UsageError: the parsers it was begun with are not all installed.
+    """
+    if not document.parsers:
+        return source
+    if not set(document.parsers) <= set(installed_parsers()):
+        raise _other_parsers(document)
+    return replace(source, pdf=replace(source.pdf, parsers=tuple(document.parsers)))
+
+
+def _other_parsers(document: DocumentRecord) -> UsageError:
+    return UsageError(
+        f"the reading of {document.path} was begun with {' and '.join(document.parsers)}, which cannot go on here",
+        hint="install what is missing (pip install pypdfium2), or read anew with --force",
+    )
 
 
 def _others(record: MemoryRecord, source: Source) -> list[FailedDocument]:

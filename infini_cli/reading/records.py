@@ -33,6 +33,7 @@ class DocumentRecord(Record):
     path: str  # as given by the user, "-" for standard input
     content_hash: str  # SHA-256 of the file
     format: str
+    parsers: list[str] = Field(default_factory=list)  # of a PDF; the others read what the first could not
     pages_total: Count | None = None
     pages_read: Count = 0
     pages_skipped: list[SkippedPage] = Field(default_factory=list)

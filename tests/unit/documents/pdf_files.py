@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import (
@@ -64,7 +65,11 @@ def add_image_page(writer: PdfWriter, data: bytes = b"\0" * 64) -> None:
 
 
 def write_pages(
-    path: Path, pages: Iterable[str], outline: Sequence[tuple[str, int]] = (), password: str | None = None
+    path: Path,
+    pages: Iterable[str],
+    outline: Sequence[tuple[str, int]] = (),
+    password: str | None = None,
+    algorithm: Literal["RC4-128", "AES-128", "AES-256"] = "AES-256",
 ) -> Path:
     """A PDF with a page for each text; outline entries are titles with page indexes from 0."""
     writer = PdfWriter()
@@ -73,7 +78,7 @@ def write_pages(
     for title, index in outline:
         writer.add_outline_item(title=title, page_number=index)
     if password is not None:
-        writer.encrypt(password, algorithm="AES-256")
+        writer.encrypt(password, algorithm=algorithm)
     return write(writer, path)
 
 

@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from infini_cli.documents import Page, open_document
+from infini_cli.documents import Page, PdfOptions, open_document
 from infini_cli.documents.extraction import ExtractionProcess
 from infini_cli.documents.running_lines import CONTEXT
-from infini_cli.errors import DocumentError
+from infini_cli.errors import DocumentError, LockedError
 from tests.unit.documents.pdf_files import add_image_page, write, write_pages
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at processes in /proc")
 
 # Stands before the real pypdf, becomes it, and does something on one page.
-FALSE_PARSER = """
+FALSE_PARSERS = {
+    "pypdf": """
 import importlib, os, sys, time
 sys.path.remove({folder!r})
 del sys.modules["pypdf"]
@@ -30,25 +31,49 @@ def extract(page):
         {deed}
     return extract_text(page)
 real.PageObject.extract_text = extract
-"""
+""",
+    "pypdfium2": """
+import importlib, os, sys, time
+sys.path.remove({folder!r})
+del sys.modules["pypdfium2"]
+real = importlib.import_module("pypdfium2")
+get_page = real.PdfDocument.__getitem__
+def get(document, index):
+    if index in {pages}:
+        {deed}
+    return get_page(document, index)
+real.PdfDocument.__getitem__ = get
+if {opening}:
+    real.PdfDocument.__init__ = lambda *arguments, **options: {deed}
+""",
+}
+PYPDF = PdfOptions(("pypdf",))
 
 
 @pytest.fixture
 def parser_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`parser_does("os.abort()", pages=[1])` makes the child's parser do that on these pages, from 0."""
+    """`parser_does("os.abort()", pages=[1])` makes a parser in the child do that on these pages, from 0."""
 
-    def arrange(deed: str, pages: list[int]) -> None:
-        folder = tmp_path / "modules"
-        (folder / "pypdf").mkdir(parents=True)
-        source = FALSE_PARSER.format(folder=str(folder), pages=pages, deed=deed)
-        (folder / "pypdf" / "__init__.py").write_text(source)
+    def arrange(deed: str, pages: list[int], module: str = "pypdf", opening: bool = False) -> None:
+        folder = tmp_path / f"modules-{module}"
+        (folder / module).mkdir(parents=True)
+        source = FALSE_PARSERS[module].format(folder=str(folder), pages=pages, deed=deed, opening=opening)
+        (folder / module / "__init__.py").write_text(source)
         monkeypatch.syspath_prepend(folder)
 
     return arrange
 
 
-def extract(path: Path, start: int = 1, page_timeout_s: float = 60) -> list[Page]:
-    with ExtractionProcess(path, start=start, page_timeout_s=page_timeout_s) as extraction:
+def extract(
+    path: Path,
+    start: int = 1,
+    page_timeout_s: float = 60,
+    pdf: PdfOptions = PYPDF,
+    memory_bytes: int = 2 << 30,
+) -> list[Page]:
+    with ExtractionProcess(
+        path, start=start, page_timeout_s=page_timeout_s, pdf=pdf, memory_bytes=memory_bytes
+    ) as extraction:
         return list(extraction)
 
 
@@ -94,7 +119,7 @@ def test_pages_are_those_read_in_this_process(tmp_path: Path, suffix: str) -> No
     expected = list(document.pages())
     document.close()
     with ExtractionProcess(path, name="-") as extraction:
-        assert extraction.info == (document.format, len(expected))
+        assert extraction.info == (document.format, len(expected), ())
         assert list(extraction) == expected
     assert extract(path, start=4) == expected[3:]
     assert extract(path, start=len(expected) + 1) == []
@@ -103,7 +128,7 @@ def test_pages_are_those_read_in_this_process(tmp_path: Path, suffix: str) -> No
 def test_errors_of_the_child_are_raised_here(tmp_path: Path) -> None:
     encrypted = write_pages(tmp_path / "a.pdf", ["secret"], password="pass")
     with ExtractionProcess(encrypted, name="my.pdf") as extraction:
-        with pytest.raises(DocumentError, match=r"my\.pdf is encrypted") as caught:
+        with pytest.raises(LockedError, match=r"my\.pdf is encrypted") as caught:
             extraction.info  # noqa: B018
         assert caught.value.hint is not None
     with pytest.raises(DocumentError, match="does not exist"):
@@ -138,6 +163,64 @@ def test_a_page_that_takes_for_ever_is_given_up(tmp_path: Path, parser_does: Cal
     one, two, three = extract(path, page_timeout_s=2)
     assert (one.text.strip(), two.text, three.text.strip()) == ("one", "", "three")
     assert two.skipped == "could not be read: the parser took longer than 2 s"
+
+
+@linux_only
+def test_a_page_that_eats_memory_costs_its_page(tmp_path: Path, parser_does: Callable[..., None]) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two", "three"])
+    parser_does("page.eaten = bytearray(1 << 30)", pages=[1])
+    one, two, three = extract(path, memory_bytes=800 << 20)
+    assert (one.text.strip(), two.text, three.text.strip()) == ("one", "", "three")
+    assert two.skipped == "could not be read: MemoryError"
+    assert [page.text.strip() for page in extract(path, memory_bytes=4 << 30)] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    "deed", ["os.abort()", "time.sleep(1000)", "raise ValueError", "document.eaten = bytearray(3 << 30)"]
+)
+def test_where_one_parser_fails_another_reads(
+    tmp_path: Path, parser_does: Callable[..., None], deed: str
+) -> None:
+    path = write_pages(tmp_path / "a.pdf", [f"page {number}" for number in range(1, 6)])
+    parser_does(deed, pages=[1, 2, 4], module="pypdfium2")
+    both = PdfOptions(("pdfium", "pypdf"))
+    pages = extract(path, pdf=both, page_timeout_s=3)
+    assert [(page.index, page.text.strip(), page.skipped) for page in pages] == [
+        (number, f"page {number}", None) for number in range(1, 6)
+    ]
+
+
+def test_a_page_on_which_all_parsers_crash_is_skipped(
+    tmp_path: Path, parser_does: Callable[..., None]
+) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two", "three"])
+    parser_does("os.abort()", pages=[1], module="pypdfium2")
+    parser_does("os._exit(9)", pages=[1])
+    one, two, three = extract(path, pdf=PdfOptions(("pdfium", "pypdf")))
+    assert (one.text.strip(), two.text, three.text.strip()) == ("one", "", "three")
+    assert two.skipped == "could not be read: the parser crashed (exit code 9)"
+
+
+def test_a_parser_that_crashes_on_opening_is_done_without(
+    tmp_path: Path, parser_does: Callable[..., None]
+) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two"])
+    parser_does("os.abort()", pages=[], module="pypdfium2", opening=True)
+    with ExtractionProcess(path, pdf=PdfOptions(("pdfium", "pypdf"))) as extraction:
+        assert extraction.info == ("pdf", 2, ("pypdf",))
+        assert [page.text.strip() for page in extraction] == ["one", "two"]
+
+
+@linux_only
+def test_the_password_is_on_no_command_line(tmp_path: Path) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["text"] * 50, password="open sesame")
+    before = children()
+    with ExtractionProcess(path, pdf=PdfOptions(password="open sesame")) as extraction:
+        assert extraction.info.pages_total == 50
+        [child] = children() - before
+        for file in ("cmdline", "environ"):
+            assert b"sesame" not in Path(f"/proc/{child}/{file}").read_bytes()
+        assert {page.text.strip() for page in extraction} == {"text"}
 
 
 def test_what_a_parser_prints_does_not_disturb(tmp_path: Path, parser_does: Callable[..., None]) -> None:
@@ -214,8 +297,9 @@ def test_ctrl_c_does_not_reach_the_child(tmp_path: Path) -> None:
 READER = """
 import sys, time
 from pathlib import Path
+from infini_cli.documents import PdfOptions
 from infini_cli.documents.extraction import ExtractionProcess
-with ExtractionProcess(Path(sys.argv[1])) as extraction:
+with ExtractionProcess(Path(sys.argv[1]), pdf=PdfOptions(("pypdf",))) as extraction:
     next(iter(extraction))
     children = "".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
     print(children, flush=True)

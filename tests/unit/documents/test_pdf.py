@@ -1,18 +1,23 @@
 """PDF: pages, labels, outlines, and what is wrong with some of them."""
 
 import logging
+import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import pypdf
 import pytest
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import ArrayObject, DictionaryObject
+from pypdf.generic import ArrayObject, DictionaryObject, NumberObject
 
-from infini_cli.documents import Heading, Page, open_document
+from infini_cli.documents import Heading, Page, PdfOptions, open_document
 from infini_cli.documents.model import BLANK, DRAWING_ONLY, IMAGE_ONLY, LOST
+from infini_cli.documents.pdf import PdfDocument
+from infini_cli.documents.pdf_options import installed_parsers
+from infini_cli.documents.pdf_pypdf import PypdfParser
 from infini_cli.documents.pdf_text import clean_text
-from infini_cli.errors import DocumentError
+from infini_cli.errors import DocumentError, LockedError
 from tests.unit.documents.pdf_files import (
     NOVEL,
     add_image_page,
@@ -25,32 +30,38 @@ from tests.unit.documents.pdf_files import (
     write_pages,
 )
 
+EACH = pytest.mark.parametrize("parsers", [("pypdf",), ("pdfium",), ("pdfium", "pypdf")], ids="+".join)
 
-def pages_of(path: Path, start: int = 1) -> list[Page]:
-    document = open_document(path)
+
+def pages_of(
+    path: Path, start: int = 1, parsers: tuple[str, ...] = (), password: str | None = None
+) -> list[Page]:
+    document = open_document(path, pdf=PdfOptions(parsers, password))
     try:
         return list(document.pages(start))
     finally:
         document.close()
 
 
-def refusal(path: Path) -> DocumentError:
+def refusal(path: Path, options: PdfOptions | None = None) -> DocumentError:
     with pytest.raises(DocumentError) as caught:
-        open_document(path)
+        open_document(path, pdf=options)
     return caught.value
 
 
-def test_pages_come_in_order_from_any_start(tmp_path: Path) -> None:
+@EACH
+def test_pages_come_in_order_from_any_start(tmp_path: Path, parsers: tuple[str, ...]) -> None:
     path = write_pages(tmp_path / "a.pdf", [f"This is page {number}." for number in range(1, 8)])
-    pages = pages_of(path)
+    pages = pages_of(path, parsers=parsers)
     assert [page.text.strip() for page in pages] == [f"This is page {number}." for number in range(1, 8)]
     assert [page.index for page in pages] == list(range(1, 8))
     assert {(page.label, page.first_line, page.skipped) for page in pages} == {(None, None, None)}
-    assert pages_of(path, 5) == pages[4:]
-    assert pages_of(path, 8) == []
+    assert pages_of(path, 5, parsers) == pages[4:]
+    assert pages_of(path, 8, parsers) == []
 
 
-def test_labels_are_the_printed_numbers(tmp_path: Path) -> None:
+@EACH
+def test_labels_are_the_printed_numbers(tmp_path: Path, parsers: tuple[str, ...]) -> None:
     writer = PdfWriter()
     for number in range(6):
         add_page(writer, text_operators(f"page {number}"))
@@ -58,11 +69,14 @@ def test_labels_are_the_printed_numbers(tmp_path: Path) -> None:
     writer.set_page_label(page_index_from=3, page_index_to=4, style="/D", prefix="A-", start=8)
     numbers = writer.root_object["/PageLabels"]["/Nums"]
     numbers[-1] = DictionaryObject()  # from here on, pages have no number
-    pages = pages_of(write(writer, tmp_path / "a.pdf"))
+    pages = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers)
     assert [page.label for page in pages] == ["i", "ii", "iii", "A-8", "A-9", None]
 
 
-def test_outline_titles_are_sections_with_their_place_and_level(tmp_path: Path) -> None:
+@EACH
+def test_outline_titles_are_sections_with_their_place_and_level(
+    tmp_path: Path, parsers: tuple[str, ...]
+) -> None:
     writer = PdfWriter()
     add_page(writer, text_operators("A running header\nOne\nwords of one"))
     add_page(writer, text_operators("more words\n1.1 The Inner\nPart\nwords"))
@@ -70,7 +84,7 @@ def test_outline_titles_are_sections_with_their_place_and_level(tmp_path: Path) 
     first = writer.add_outline_item(title="One", page_number=0)
     writer.add_outline_item(title="1.1 The inner part", page_number=1, parent=first)
     writer.add_outline_item(title="Two", page_number=2)
-    pages = pages_of(write(writer, tmp_path / "a.pdf"))
+    pages = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers)
     assert [page.headings for page in pages] == [
         (Heading(pages[0].text.index("One"), "One", 1),),
         (Heading(pages[1].text.index("1.1"), "1.1 The inner part", 2),),
@@ -78,7 +92,8 @@ def test_outline_titles_are_sections_with_their_place_and_level(tmp_path: Path) 
     ]
 
 
-def test_a_damaged_outline_or_label_tree_costs_no_page(tmp_path: Path) -> None:
+@EACH
+def test_a_damaged_outline_or_label_tree_costs_no_page(tmp_path: Path, parsers: tuple[str, ...]) -> None:
     path = write_pages(tmp_path / "a.pdf", ["one", "two"], outline=[("One", 0), ("Two", 1)])
     with PdfReader(path) as reader:
         writer = PdfWriter(clone_from=reader)
@@ -87,10 +102,11 @@ def test_a_damaged_outline_or_label_tree_costs_no_page(tmp_path: Path) -> None:
     outline["/First"].get_object()[name("Next")] = outline.raw_get("/First")
     writer.root_object[name("PageLabels")] = ArrayObject()
     write(writer, path)
-    assert [page.text.strip() for page in pages_of(path)] == ["one", "two"]
+    assert [page.text.strip() for page in pages_of(path, parsers=parsers)] == ["one", "two"]
 
 
-def test_pages_without_text_say_why(tmp_path: Path) -> None:
+@EACH
+def test_pages_without_text_say_why(tmp_path: Path, parsers: tuple[str, ...]) -> None:
     writer = PdfWriter()
     writer.add_blank_page(width=420, height=595)
     add_page(writer, b"q Q")
@@ -98,12 +114,15 @@ def test_pages_without_text_say_why(tmp_path: Path) -> None:
     add_page(writer, b"BI /W 1 /H 1 /BPC 8 /CS /G ID x EI")
     add_page(writer, b"10 10 m 90 90 l S")
     add_page(writer, text_operators("  "))
-    image = DictionaryObject({name("Inner"): stream(b"\0", Subtype=name("Image"))})
+    entries = {"Width": NumberObject(1), "Height": NumberObject(1), "BitsPerComponent": NumberObject(8)}
+    pixel = stream(b"\0", Subtype=name("Image"), ColorSpace=name("DeviceGray"), **entries)
+    image = DictionaryObject({name("Inner"): writer._add_object(pixel)})
     resources = DictionaryObject({name("XObject"): image})
-    form = stream(b"/Inner Do", Subtype=name("Form"), Resources=resources)
+    box = ArrayObject(NumberObject(number) for number in (0, 0, 100, 100))
+    form = stream(b"/Inner Do", Subtype=name("Form"), Resources=resources, BBox=box)
     add_page(writer, b"/Outer Do", XObject=DictionaryObject({name("Outer"): writer._add_object(form)}))
     writer.add_outline_item(title="A scan", page_number=2)
-    pages = pages_of(write(writer, tmp_path / "a.pdf"))
+    pages = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers)
     assert [page.skipped for page in pages] == [
         BLANK,
         BLANK,
@@ -130,12 +149,17 @@ def test_a_page_that_fails_is_skipped_with_the_reason(
         return extract_text(page)
 
     monkeypatch.setattr(pypdf.PageObject, "extract_text", fail_on_second)
-    one, two, three = pages_of(path)
+    one, two, three = pages_of(path, parsers=("pypdf",))
     assert (one.text.strip(), two.text, three.text.strip()) == ("one", "", "three")
     assert two.skipped is not None
     assert two.skipped.startswith(f"could not be read: {type(error).__name__}")
     assert "\n" not in two.skipped
     assert two.headings == (Heading(0, "Two", 1),)
+    assert [page.text.strip() for page in pages_of(path, parsers=("pypdf", "pdfium"))] == [
+        "one",
+        "two",
+        "three",
+    ]
 
 
 def test_a_content_stream_out_of_all_proportion_costs_its_page(tmp_path: Path) -> None:
@@ -154,30 +178,54 @@ def test_a_content_stream_out_of_all_proportion_costs_its_page(tmp_path: Path) -
     assert "Limit" in bombed.skipped or "limit" in bombed.skipped
 
 
-def test_an_unreadable_content_stream_does_not_end_the_document(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parsers", [("pypdf",), ("pdfium", "pypdf"), ("pypdf", "pdfium")])
+def test_an_unreadable_content_stream_does_not_end_the_document(
+    tmp_path: Path, parsers: tuple[str, ...]
+) -> None:
     writer = PdfWriter()
     add_page(writer, text_operators("before"))
     page = writer.add_blank_page(width=420, height=595)
     page[name("Resources")] = writer.pages[0]["/Resources"]
     page[name("Contents")] = writer._add_object(stream(b"no deflate stream", Filter=name("FlateDecode")))
     add_page(writer, text_operators("after"))
-    before, broken, after = pages_of(write(writer, tmp_path / "a.pdf"))
+    before, broken, after = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers)
     assert (before.text.strip(), broken.text, after.text.strip()) == ("before", "", "after")
-    assert broken.skipped
+    assert broken.skipped is not None
+    assert broken.skipped.startswith("could not be read")
 
 
-def test_encrypted_with_a_password_is_refused_with_a_way_out(tmp_path: Path) -> None:
-    error = refusal(write_pages(tmp_path / "my file.pdf", ["secret"], password="pass"))
-    assert "encrypted with a password" in error.message
-    assert error.hint is not None
-    assert f"qpdf --decrypt --password=PASSWORD '{tmp_path}/my file.pdf'" in error.hint
+@EACH
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
+def test_a_password_opens_an_encrypted_file(
+    tmp_path: Path, parsers: tuple[str, ...], algorithm: Literal["RC4-128", "AES-128", "AES-256"]
+) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["secret"], password="päss", algorithm=algorithm)
+    [page] = pages_of(path, parsers=parsers, password="päss")
+    assert page.text.strip() == "secret"
+    missing, wrong = refusal(path, PdfOptions(parsers)), refusal(path, PdfOptions(parsers, "pass"))
+    assert isinstance(missing, LockedError)
+    assert isinstance(wrong, LockedError)
+    assert "is encrypted with a password" in missing.message
+    assert "does not open" in wrong.message
+    for error in (missing, wrong):
+        assert error.hint is not None
+        assert "--password-file" in error.hint
+        assert "INFINI_PASSWORD" in error.hint
 
 
-def test_the_empty_user_password_is_tried(tmp_path: Path) -> None:
+def test_a_password_is_not_shown_by_accident() -> None:
+    assert "secret" not in repr(PdfOptions(("pypdf",), "secret"))
+
+
+@EACH
+@pytest.mark.parametrize("password", [None, "of another file"])
+def test_the_empty_user_password_is_tried(
+    tmp_path: Path, parsers: tuple[str, ...], password: str | None
+) -> None:
     writer = PdfWriter()
     add_page(writer, text_operators("anybody may read this"))
     writer.encrypt(user_password="", owner_password="owner", algorithm="AES-256")
-    [page] = pages_of(write(writer, tmp_path / "a.pdf"))
+    [page] = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers, password=password)
     assert page.text.strip() == "anybody may read this"
 
 
@@ -204,8 +252,9 @@ def test_a_file_damaged_beyond_repair_is_refused(tmp_path: Path) -> None:
 def test_pages_lost_by_damage_are_accounted_for(tmp_path: Path) -> None:
     path = write_pages(tmp_path / "a.pdf", ["one", "two", "three"])
     lose_page(path, 1)
-    document = open_document(path)
+    document = PdfDocument(path, "a.pdf")
     assert document.pages_total == 3
+    assert document.parsers == ("pypdf",)
     assert [(page.text.strip(), page.skipped) for page in document.pages()] == [
         ("one", None),
         ("three", None),
@@ -214,12 +263,33 @@ def test_pages_lost_by_damage_are_accounted_for(tmp_path: Path) -> None:
     document.close()
 
 
-def test_a_wrong_number_of_pages_in_a_sound_file_is_ignored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("announced", [1, 9])
+def test_a_wrong_number_of_pages_in_a_sound_file_is_ignored(tmp_path: Path, announced: int) -> None:
     path = write_pages(tmp_path / "a.pdf", ["one", "two"])
-    path.write_bytes(path.read_bytes().replace(b"/Count 2", b"/Count 9"))
-    document = open_document(path)
-    assert document.pages_total == 2
-    document.close()
+    path.write_bytes(path.read_bytes().replace(b"/Count 2", b"/Count %d" % announced))
+    assert [page.text.strip() for page in pages_of(path)] == ["one", "two"]
+
+
+def test_what_one_parser_cannot_open_another_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["one", "two"], outline=[("Two", 1)])
+
+    def fail(*arguments: object) -> None:
+        raise ValueError("cannot open this")
+
+    for parser, other in (("Pdfium", "pypdf"), ("Pypdf", "pdfium")):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"infini_cli.documents.pdf_{parser.lower()}.{parser}Parser.__init__", fail)
+            document = PdfDocument(path, "a.pdf")
+            assert document.parsers == (other,)
+            assert [page.text.strip() for page in document.pages()] == ["one", "two"]
+            document.close()
+
+
+def test_without_pdfium_pypdf_reads_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    path = write_pages(tmp_path / "a.pdf", ["one", "two"])
+    assert installed_parsers() == ("pypdf",)
+    assert [page.text.strip() for page in pages_of(path)] == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -242,21 +312,22 @@ def test_the_parser_is_silent(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     path = tmp_path / "a.pdf"
     path.write_bytes(b"junk before\n" + write_pages(path, ["one"]).read_bytes())
     with caplog.at_level(logging.DEBUG):
-        assert len(pages_of(path)) == 1
+        assert [len(pages_of(path, parsers=(parser,))) for parser in ("pypdf", "pdfium")] == [1, 1]
     assert caplog.records == []
 
 
 def test_what_pages_leave_behind_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infini_cli.documents.pdf._MAX_CACHED_BYTES", 3_000_000)
+    monkeypatch.setattr("infini_cli.documents.pdf_pypdf._MAX_CACHED_BYTES", 3_000_000)
     writer = PdfWriter()
     for _ in range(12):
         add_image_page(writer, b"\0" * 1_000_000)
-    document = open_document(write(writer, tmp_path / "a.pdf"))
+    parser = PypdfParser(write(writer, tmp_path / "a.pdf"), None)
     kept = []
-    for _page in document.pages():
-        streams = document._reader.resolved_objects.values()  # type: ignore[attr-defined]
+    for index in range(12):
+        assert parser.extract(index) == ("", IMAGE_ONLY)
+        streams = parser._reader.resolved_objects.values()
         kept.append(sum(len(item._data) for item in streams if hasattr(item, "_data")))
-    document.close()
+    parser.close()
     assert max(kept) < 5_000_000
 
 

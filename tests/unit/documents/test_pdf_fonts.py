@@ -9,7 +9,7 @@ import pytest
 from pypdf import PdfWriter
 from pypdf.generic import ArrayObject, DictionaryObject, NameObject, NumberObject
 
-from infini_cli.documents import open_document
+from infini_cli.documents import PdfOptions, open_document
 from tests.unit.documents.pdf_files import name, stream, write
 
 
@@ -42,7 +42,7 @@ def write_with_font(path: Path, contents: Sequence[bytes], differences: Sequence
 
 
 def texts(path: Path) -> list[str]:
-    with closing(open_document(path)) as document:
+    with closing(open_document(path, pdf=PdfOptions(("pypdf",)))) as document:
         return [page.text.strip() for page in document.pages()]
 
 
