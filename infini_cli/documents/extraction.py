@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from infini_cli.documents import hyphens
 from infini_cli.documents.messages import Request, decode, page_from_json, request_to_line
 from infini_cli.documents.model import Page
 from infini_cli.documents.pdf_options import PdfOptions, installed_parsers
@@ -71,8 +72,9 @@ class ExtractionProcess:
         self._path = path
         self._name = str(path) if name is None else name
         self._start = start
-        # The pages before tell which lines of the first ones wanted are running headers.
-        self._first = max(1, start - CONTEXT)
+        # The pages before tell which words of the first ones wanted have hyphens, and which lines are headers.
+        self._first_marked = max(1, start - CONTEXT)
+        self._first = max(1, self._first_marked - hyphens.REACH)
         self._pdf = pdf if pdf is not None else PdfOptions()
         self._page_timeout_s = page_timeout_s
         self._memory_bytes = memory_bytes
@@ -103,9 +105,10 @@ class ExtractionProcess:
         return self._info
 
     def __iter__(self) -> Iterator[Page]:
-        # Marked on this side of the pipe: with pages held back in the child, a crash would cost all of them.
+        # Done on this side of the pipe: with pages held back in the child, a crash would cost all of them.
         if self.info.format == "pdf":
-            return mark_running_lines(self._extracted(), self._start)
+            mended = hyphens.mend_hyphens(self._extracted(), self._first_marked)
+            return mark_running_lines(mended, self._start)
         return (page for page in self._extracted() if page.index >= self._start)
 
     def _extracted(self) -> Iterator[Page]:

@@ -20,15 +20,18 @@ _REPLACEMENTS: dict[str, str | None] = {chr(code): None for code in (*range(32),
 _REPLACEMENTS.update({"\t": "\t", "\n": "\n", "\v": "\n", "\f": "\n"})
 _REPLACEMENTS.update({"\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl"})
 _REPLACEMENTS.update({"\ufb05": "st", "\ufb06": "st"})
+# A soft hyphen shows only where it divides a word at the end of a line; there, it is mended with the others.
+_HIDDEN_SOFT_HYPHEN = re.compile("\u00ad(?![ \t]*\n)")
 _TRANSLATION = str.maketrans(_REPLACEMENTS)
 
 
 def clean_text(text: str) -> str:
-    """Text that every later step can handle: no lone surrogates, control characters or ligature glyphs."""
+    """Text that every later step can handle: no lone surrogates, control characters, ligatures, soft hyphens."""
     if _LONE_SURROGATE.search(text):
         # Halves of one character extracted one by one come together again; single ones become U+FFFD.
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_TRANSLATION)
+    text = text.replace("\r\n", "\n").replace("\r", "\n").translate(_TRANSLATION)
+    return _HIDDEN_SOFT_HYPHEN.sub("", text)
 
 
 def reason_without_text(page: PageObject) -> str:

@@ -1,14 +1,13 @@
 """Running headers, footers and page numbers of typeset pages, told from the text by what recurs."""
 
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from infini_cli.documents.folding import fold_letters
 from infini_cli.documents.model import Page
-from infini_cli.errors import DocumentError
+from infini_cli.documents.neighbourhood import neighbourhoods
 
 REACH = 4  # pages either side in which a line has to recur: twice more on pages of the same hand
 # A neighbour's line counts by what recurs around the neighbour, and is numbered by what is around that.
@@ -37,31 +36,10 @@ def mark_running_lines(pages: Iterable[Page], start: int = 1) -> Iterator[Page]:
     Raises:
         DocumentError: from `pages`, after the pages that came before it.
     """
-    window: deque[_Sheet] = deque()
-    position = 0  # in the window, of the next page to give out
-    failure: DocumentError | None = None
-    arriving = iter(pages)
-    while True:
-        sheet = None
-        try:
-            page = next(arriving, None)
-            sheet = _Sheet(page) if page is not None else None
-        except DocumentError as error:
-            failure = error
-        if sheet is not None:
-            window.append(sheet)
-        while position < len(window) - (CONTEXT if sheet is not None else 0):
-            page = window[position].page
-            if page.index >= start:
-                yield replace(page, running=_spans(window, position))
-            position += 1
-            if position > CONTEXT:
-                window.popleft()
-                position -= 1
-        if sheet is None:
-            break
-    if failure is not None:
-        raise failure
+    for sheets, position in neighbourhoods(map(_Sheet, pages), CONTEXT):
+        page = sheets[position].page
+        if page.index >= start:
+            yield replace(page, running=_spans(sheets, position))
 
 
 @dataclass(frozen=True, slots=True)
