@@ -1,4 +1,4 @@
-"""Two corrections of pypdf's fonts: words that it would run together, and parsing that it would repeat."""
+"""Three corrections of pypdf's fonts: words run together, names of glyphs read as text, parsing repeated."""
 
 from collections import OrderedDict
 from functools import cache
@@ -21,6 +21,9 @@ def correct_fonts() -> None:
     stand closer (pypdf#3978), in some manuals every second. A bound does no harm to fonts with a space, which
     is part of the text.
 
+    A glyph that stands for no character, such as a note in a font of music, is read as its name: a line of
+    music is "/noteheads.s2/noteheads.s2". Here it is the character with the glyph's code, as in other readers.
+
     pypdf also parses the fonts of each page anew, a tenth to a quarter of the whole work. Here the fonts last
     used are kept for as long as their document.
     """
@@ -38,9 +41,17 @@ def correct_fonts() -> None:
         number = reference.idnum if reference is not None else 0
         font = fonts.pop(number, None) or parse(resource)
         font.space_width = min(font.space_width, _WIDEST_SPACE)
+        if isinstance(font.encoding, dict):
+            font.encoding.update(_unnamed(font.encoding))
         fonts[number] = font
         if len(fonts) > _MAX_KEPT_FONTS:
             fonts.popitem(last=False)
         return font
 
     Font.from_font_resource = from_font_resource  # type: ignore[assignment, method-assign]
+
+
+def _unnamed(encoding: dict[int, str]) -> dict[int, str]:
+    """The codes that are taken for the names of glyphs, with the characters of these codes instead."""
+    named = [code for code, text in encoding.items() if len(text) > 1 and text.startswith("/")]
+    return {code: chr(code) if chr(code).isprintable() else "" for code in named}

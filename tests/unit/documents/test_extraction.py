@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infini_cli.documents import Page, PdfOptions, open_document
+from infini_cli.documents import Page, PdfOptions, hyphens, open_document
 from infini_cli.documents.extraction import ExtractionProcess
 from infini_cli.documents.running_lines import CONTEXT
 from infini_cli.errors import DocumentError, LockedError
@@ -312,9 +312,10 @@ with ExtractionProcess(Path(sys.argv[1]), pdf=PdfOptions(("pypdf",))) as extract
 def test_no_child_outlives_its_parent(
     tmp_path: Path, signal_number: signal.Signals, parser_does: Callable[..., None]
 ) -> None:
-    # the first page is given out once those that may share its running lines are there
-    path = write_pages(tmp_path / "a.pdf", ["text"] * (CONTEXT + 2))
-    parser_does("time.sleep(1000)", pages=[CONTEXT + 1])
+    # the first page is given out once those that may share its words and running lines are there
+    reach = CONTEXT + hyphens.REACH
+    path = write_pages(tmp_path / "a.pdf", ["text"] * (reach + 2))
+    parser_does("time.sleep(1000)", pages=[reach + 1])
     reader = subprocess.Popen(
         [sys.executable, "-c", READER, str(path)],
         stdout=subprocess.PIPE,

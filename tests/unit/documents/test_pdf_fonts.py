@@ -77,3 +77,11 @@ def test_fonts_of_two_documents_are_not_mixed_up(tmp_path: Path) -> None:
     with closing(open_document(first)) as one, closing(open_document(second)) as two:
         pairs = zip(one.pages(), two.pages(), strict=True)
         assert [(a.text.strip(), b.text.strip()) for a, b in pairs] == [("ABA", "xyx")] * 2
+
+
+def test_glyphs_without_characters_are_not_read_as_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    write_with_font(
+        path, [b"BT /F1 10 Tf 40 540 Td (AB C) Tj ET"], differences=["/noteheads.s2", "/x", "/clefs.F"]
+    )
+    assert texts(path) == ["Ax C"]

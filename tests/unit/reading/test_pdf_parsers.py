@@ -18,8 +18,8 @@ PDFIUM, PYPDF = PdfOptions(("pdfium", "pypdf")), PdfOptions(("pypdf", "pdfium"))
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    # pypdf takes the space at the end of a line for text, pdfium does not
-    pages = [prose(number, 12).replace("\n", " \n") for number in range(1, 31)]
+    # pypdf also reads what stands below the edge of the paper, pdfium does not
+    pages = [prose(number, 8) + "\n" * 50 + f"Below {number}" for number in range(1, 31)]
     path = write_pages(tmp_path / "a.pdf", pages)
     return Source(path, "a.pdf", content_hash(path), path.stat().st_size)
 
