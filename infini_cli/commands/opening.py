@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from infini_cli.commands.options import Session
+from infini_cli.commands.passwords import prepare
 from infini_cli.commands.skipped import tell_skipped
-        sources = prepare(session, found.sources)
 from infini_cli.errors import UsageError
 
 if TYPE_CHECKING:
