@@ -18,6 +18,8 @@ from infini_cli.documents.pdf_text import clean_text
 # PDFium keeps what it has parsed until the file is closed, the data of scans too.
 _MAX_CACHED_BYTES = 64_000_000
 _MAX_PAGES_AT_ONCE = 256
+# Left, bottom, right and top: a line that runs over the edge of the paper is text too.
+_EVERYWHERE = (-1e6, -1e6, 1e6, 1e6)
 _OUTLINE_DEPTH = 100
 _FORM_DEPTH = 3
 # What PDFium puts for a hyphen at the end of a line, which it joins with the next.
@@ -85,7 +87,7 @@ class PdfiumParser:
         try:
             text_page = page.get_textpage()
             try:
-                text, characters = text_page.get_text_bounded(), text_page.count_chars()
+                text, characters = text_page.get_text_bounded(*_EVERYWHERE), text_page.count_chars()
             finally:
                 text_page.close()
             for hyphen in _LINE_END_HYPHENS:

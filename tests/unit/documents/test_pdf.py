@@ -347,3 +347,10 @@ def test_opening_ten_thousand_pages_takes_time_in_proportion(tmp_path: Path) -> 
     small, large = seconds
     assert large < 8 * small
     assert large < 20
+
+
+@EACH
+def test_text_that_runs_over_the_edge_of_the_paper_is_read(tmp_path: Path, parsers: tuple[str, ...]) -> None:
+    path = write_pages(tmp_path / "a.pdf", ["a line " * 20 + "to its end" + "\n" * 60 + "below"])
+    [page] = pages_of(path, parsers=parsers)
+    assert page.text.split()[-4:] == ["to", "its", "end", "below"]

@@ -94,7 +94,7 @@ STATEMENTS = {
     "UPDATE sqlite_schema SET sql = replace(sql, 'text TEXT', 'text') WHERE name = 'passages'; ",
     "text for a page": "UPDATE passages SET page = 'many' WHERE id = 1",
     "page nought": "UPDATE passages SET page = 0 WHERE id = 1",
-    "end before start": "UPDATE passages SET start = 9, \"end\" = 3 WHERE id = 1",
+    "end before start": 'UPDATE passages SET start = 9, "end" = 3 WHERE id = 1',
     "unknown document": "UPDATE passages SET document_id = 7 WHERE id = 1",
     "unknown section": "UPDATE passages SET section_id = 99 WHERE id = 1",
     "gap": "DELETE FROM passages WHERE id = 1",

@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pypdf import PdfWriter
 
 from infini_cli.documents import PdfOptions, content_hash
 from infini_cli.errors import Interrupted, UsageError
 from infini_cli.reading.options import open_extraction
 from infini_cli.reading.plan import Source
-from tests.unit.documents.pdf_files import write_pages
+from tests.unit.documents.pdf_files import add_page, text_operators, write
 from tests.unit.reading.desk import Desk
 from tests.unit.reading.fakes import CountingEngine, interrupt, prose
 
@@ -18,9 +19,12 @@ PDFIUM, PYPDF = PdfOptions(("pdfium", "pypdf")), PdfOptions(("pypdf", "pdfium"))
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    # pypdf also reads what stands below the edge of the paper, pdfium does not
-    pages = [prose(number, 8) + "\n" * 50 + f"Below {number}" for number in range(1, 31)]
-    path = write_pages(tmp_path / "a.pdf", pages)
+    writer = PdfWriter()
+    for number in range(1, 31):
+        # two words over each other: pypdf reads them as one, pdfium as two
+        over = f" BT /F1 10 Tf 0 TL 40 60 Td (Print{number}) Tj T* (Over) Tj ET".encode()
+        add_page(writer, text_operators(prose(number, 8)) + over)
+    path = write(writer, tmp_path / "a.pdf")
     return Source(path, "a.pdf", content_hash(path), path.stat().st_size)
 
 
