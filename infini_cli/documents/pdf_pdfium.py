@@ -85,6 +85,9 @@ class PdfiumParser:
         self._pages_since_open += 1
         page = self._pdf[index]
         try:
+            if page.get_rotation():
+                # The lines of a page that is turned by its rotation alone would come in reverse order.
+                page.set_rotation(0)
             text_page = page.get_textpage()
             try:
                 text, characters = text_page.get_text_bounded(*_EVERYWHERE), text_page.count_chars()

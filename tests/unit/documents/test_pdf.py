@@ -354,3 +354,48 @@ def test_text_that_runs_over_the_edge_of_the_paper_is_read(tmp_path: Path, parse
     path = write_pages(tmp_path / "a.pdf", ["a line " * 20 + "to its end" + "\n" * 60 + "below"])
     [page] = pages_of(path, parsers=parsers)
     assert page.text.split()[-4:] == ["to", "its", "end", "below"]
+
+
+@EACH
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("matrix", ["1 0 0 1 40 500", "0 1 -1 0 100 100"], ids=["upright", "sideways"])
+def test_lines_of_a_turned_page_come_in_order(
+    tmp_path: Path, parsers: tuple[str, ...], turn: int, matrix: str
+) -> None:
+    writer = PdfWriter()
+    add_page(writer, f"BT /F1 10 Tf {matrix} Tm 12 TL (first line) Tj T* (second line) Tj ET".encode())
+    writer.pages[0][name("Rotate")] = NumberObject(turn)
+    [page] = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers)
+    assert page.text.split() == ["first", "line", "second", "line"]
+
+
+@EACH
+def test_columns_are_read_one_after_the_other(tmp_path: Path, parsers: tuple[str, ...]) -> None:
+    columns = ((40, ("left one", "left two")), (230, ("right one", "right two")))
+    lines = [
+        f"BT /F1 10 Tf {x} {540 - 14 * row} Td ({line}) Tj ET"
+        for x, column in columns
+        for row, line in enumerate(column)
+    ]
+    writer = PdfWriter()
+    add_page(writer, " ".join(lines).encode())
+    [page] = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers)
+    assert page.text.strip().split("\n") == ["left one", "left two", "right one", "right two"]
+
+
+@EACH
+def test_right_to_left_text_is_in_the_order_of_reading(tmp_path: Path, parsers: tuple[str, ...]) -> None:
+    letters = {"A": "א", "B": "ב", "C": "ג", "D": "ד", "E": "ה", "F": "ו", " ": " "}
+    characters = " ".join(f"<{ord(code):02x}> <{ord(letter):04x}>" for code, letter in letters.items())
+    cmap = (
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def "
+        "1 begincodespacerange <00> <ff> endcodespacerange "
+        f"{len(letters)} beginbfchar {characters} endbfchar endcmap end end"
+    )
+    writer = PdfWriter()
+    # as it stands on the paper, from left to right
+    add_page(writer, b"BT /F1 10 Tf 40 540 Td (CBA FED) Tj ET")
+    font = writer.pages[0]["/Resources"]["/Font"]["/F1"]
+    font[name("ToUnicode")] = writer._add_object(stream(cmap.encode()))
+    [page] = pages_of(write(writer, tmp_path / "a.pdf"), parsers=parsers)
+    assert page.text.strip() == "דהו אבג"
