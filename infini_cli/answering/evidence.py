@@ -16,7 +16,7 @@ CANDIDATES = 60  # passages taken from the index before they are scored anew
 BEARS_FROM = 0.4
 _COMMON = 0.5  # a word in more than this share of the passages is not searched for beside rarer ones
 _DOUBLE = 0.8  # share of its words that a better passage has, from which a passage adds nothing
-_SPLITTABLE = 7  # letters from which a word that is nowhere may have been cut by a line end
+_SPLITTABLE = range(7, 41)  # letters of a word that is nowhere, but may have been cut by a line end
 _OPENING = 500  # passages looked at for what a document is about
 _PROSE_TOKENS = 40
 
@@ -97,7 +97,7 @@ def _expression(question: Question, frequencies: Sequence[int], total: int) -> s
         if strength > 1
     ]
     for term, frequency in zip(question.terms, frequencies, strict=True):
-        if frequency == 0 and len(term.text) >= _SPLITTABLE:
+        if frequency == 0 and len(term.text) in _SPLITTABLE:
             clauses += [f'"{term.text[:i]} {term.text[i:]}"' for i in range(2, len(term.text) - 2)]
     return " OR ".join(dict.fromkeys(clauses))
 

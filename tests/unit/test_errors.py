@@ -8,6 +8,7 @@ TABLE = {
     "InfiniError": (1, "bug"),
     "UsageError": (2, "usage"),
     "DocumentError": (3, "document"),
+    "LockedError": (3, "document"),
     "ModelError": (4, "model"),
     "SnapshotError": (5, "snapshot"),
     "DiskError": (5, "disk"),

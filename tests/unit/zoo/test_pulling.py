@@ -186,7 +186,11 @@ def test_stray_modules_of_the_user_are_not_run(tmp_path: Path, monkeypatch: pyte
 
 def test_interrupt_stops_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = tmp_path / "slow-python"
-    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nhead -c 5 /dev/zero > part.whl\nexec sleep 60\n")
+    # what pip is asked before the download is answered at once
+    slow.write_text(
+        f'#!/bin/sh\ncase "$*" in *" download "*) ;; *) exit 1 ;; esac\n'
+        f"echo $$ > {tmp_path}/pid\nhead -c 5 /dev/zero > part.whl\nexec sleep 60\n"
+    )
     slow.chmod(slow.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(downloading.sys, "executable", str(slow))
     seen: list[tuple[str, int]] = []
