@@ -165,7 +165,8 @@ def _cite(
     """The best passages, no page twice: first the one that is quoted, or that says most of question and answer."""
     weights = weigh_answer(memory, said, evidence.weights)
     pages: dict[tuple[int, int], Cited] = {}
-    for finding in evidence.findings:
+    # the quoted one has its place, however few there are
+    for finding in sorted(evidence.findings, key=lambda each: quoted is None or each.passage.id != quoted.id):
         cited = make_citation(memory, finding.passage, evidence.question, evidence.weights, weights)
         if quoted is not None and finding.passage.id == quoted.id:
             cited = Cited(cited.citation, math.inf)

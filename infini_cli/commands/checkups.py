@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from infini_cli.reading.engine import ModelEngine
 
 SPEED_S = 0.5  # each for reading and for writing
+BUSY_BELOW = 0.7  # of one processor's time; computing alone takes all of it, and of several with threads
 LEAST_FREE_BYTES = 10**9
 FALLBACK_MODEL = "for-tests-tiny"  # for the speed test where the model of the settings is not here
 SHOWN_CHARACTERS = "“ ” ‘ ’ – … → │ ─"  # that results, help and bars are made of
@@ -178,20 +179,24 @@ def check_models(settings: Settings, on_file: Callable[[str], None]) -> Iterator
     from infini_cli import zoo
 
     known = {model.name: model for model in zoo.list_models()}
+    verified: dict[Path, str] = {}
     for name in dict.fromkeys([settings.model, *known]):
         model = known.get(name)
         try:
+            if model is not None and model.state == "available" and name != settings.model:
+                continue
+            on_file(name)
+            folder = zoo.resolve(name, offline=settings.offline).folder
             if model is None:
-                on_file(name)
-                yield ok(f"model {name}", f"in {zoo.resolve(name, offline=True).folder}")
-            elif model.state != "available":
-                on_file(name)
-                zoo.verify_model(name)
-                yield ok(
-                    f"model {name}", f"{model.state} and verified, {format_bytes(model.disk_bytes or 0)}"
-                )
-            elif name == settings.model:
-                zoo.resolve(name)
+                yield ok(f"model {name}", f"in {folder}")
+                continue
+            if folder in verified:  # an adapter shares the files of its base model
+                yield ok(f"model {name}", f"shares the files of {verified[folder]}")
+                continue
+            zoo.verify_model(name)
+            verified[folder] = name
+            how = "every file is as it was pulled" if model.state == "pulled" else "comes with the program"
+            yield ok(f"model {name}", f"{how}, {format_bytes(model.disk_bytes or 0)}")
         except ModelError as error:
             yield failure(f"model {name}", error)
 
@@ -257,7 +262,8 @@ def check_speed(settings: Settings) -> Finding:
             engine = load_engine(settings)
         except InfiniError:
             engine = load_engine(settings.model_copy(update={"model": FALLBACK_MODEL}))
-        reads, writes = measure_reading(engine), measure_writing(engine)
+        with _Share() as share:
+            reads, writes = measure_reading(engine), measure_writing(engine)
     except Exception as error:
         if (told := translate(error, ())) is None:
             raise
@@ -265,7 +271,23 @@ def check_speed(settings: Settings) -> Finding:
     found = f"{engine.model_name} reads {reads:,.0f} and writes {writes:,.0f} tokens a second"
     if engine.model_name != settings.model:
         found += f" ({settings.model} is not here to be measured)"
+    if engine.device == "cpu" and share.of_one_core < BUSY_BELOW:
+        return warning(
+            "speed", f"{found}; other programs keep the processors busy", "try again when they ended"
+        )
     return ok("speed", found)
+
+
+class _Share:
+    """How much of one processor this process gets while the block runs."""
+
+    def __enter__(self) -> "_Share":
+        self._started, self._used = time.monotonic(), time.process_time()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        used, passed = time.process_time() - self._used, time.monotonic() - self._started
+        self.of_one_core = used / max(passed, 1e-9)
 
 
 def measure_reading(engine: "ModelEngine") -> float:

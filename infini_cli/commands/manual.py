@@ -46,7 +46,9 @@ MANUALS = {
     "ingest": Manual(
         (
             ("infini ingest book.pdf", "into the memory 'book'"),
-            ("infini ingest part1.pdf part2.pdf notes.md --memory shelf", "several, in this order"),
+            ("infini ingest part1.pdf part2.epub notes.md --memory shelf", "several, in this order"),
+            ('infini ingest papers/ "notes/*.md" --memory shelf', "folders and patterns, in order"),
+            ("infini ingest papers/ --dry-run", "only say how much there is to read, and how long it takes"),
             ("infini ingest more.pdf --memory shelf --append", "add to a memory"),
             ("cat report.txt | infini ingest - --memory report", "from a pipe"),
             ("infini ingest book.pdf --json", "the account of what was read, for programs"),

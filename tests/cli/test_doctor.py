@@ -34,6 +34,7 @@ NAMES = [
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkups, "SPEED_S", 0.05)
+    monkeypatch.setattr(checkups, "BUSY_BELOW", 0.0)  # whatever else runs beside the tests
     monkeypatch.setenv("INFINI_MODEL", "for-tests-tiny")
 
 
@@ -186,6 +187,13 @@ def test_a_device_without_memory_for_the_model_is_6(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(checkups, "measure_reading", fail)
     assert checkups.check_speed(Settings(model="for-tests-tiny")).code == 6
+
+
+def test_a_speed_measured_beside_other_programs_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkups, "BUSY_BELOW", 1000.0)
+    found = checkups.check_speed(Settings(model="for-tests-tiny", device="cpu"))
+    assert found.state == "warning"
+    assert "keep the processors busy" in found.text
 
 
 def test_a_model_given_by_its_path_is_looked_at(tmp_path: Path) -> None:

@@ -39,7 +39,15 @@ HEAVY = {"torch", "numpy", "transformers", "tokenizers", "safetensors", "pypdf",
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["ask", "--help"], ["memories", "rm", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["ask", "--help"],
+        ["chat", "--help"],
+        ["doctor", "--help"],
+        ["memories", "rm", "--help"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str], run_process) -> None:
     probe = (

@@ -113,6 +113,27 @@ def test_what_is_quoted_is_what_is_cited_first(memory: OpenMemory, limit: int) -
         assert result.citations[0].quote in result.text
 
 
+def test_what_is_quoted_is_cited_also_when_another_passage_is_found_first(tmp_path: Path) -> None:
+    passages = [
+        *map(Said, FILLER[:8]),
+        Said(
+            "The retention of a file by default is a matter of taste. The period of a file by default is short."
+            " The retention period matters, and the default matters, and the file matters."
+        ),
+        Said(
+            "Nobody reads manuals. The default file retention period is 60 days. Whoever reads them learns more, and"
+            " much else besides, and is happier, and lives longer, and has friends, and never loses anything at all."
+        ),
+    ]
+    memory = make_memory(tmp_path / "passages.sqlite", passages)
+    question = "What is the default file retention period?"
+    result, _ = ask(memory, "No idea.", question=question, citations=1)
+    assert result.text == "The document says: “The default file retention period is 60 days.”"
+    assert [citation.quote for citation in result.citations] == [
+        "The default file retention period is 60 days."
+    ]
+
+
 def test_a_sentence_cut_off_by_the_limit_is_not_passed_on(memory: OpenMemory) -> None:
     writer = ScriptedWriter([f"{RIGHT} Its light is seen from 19 miles away."], limit=len(RIGHT) + 20)
     assert answer(QUESTION, memory, writer).text == RIGHT
