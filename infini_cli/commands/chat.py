@@ -18,6 +18,7 @@ from infini_cli.commands.options import (
     Model,
     NoColor,
     Offline,
+    PasswordFile,
     Quiet,
     SegmentLength,
     Window,
@@ -44,6 +45,7 @@ def chat(
             metavar="FILE", help="Documents to read first, for this conversation only.", show_default=False
         ),
     ] = None,
+    password_file: PasswordFile = None,
     memory: Memory = None,
     citations: Annotated[
         int,
