@@ -9,6 +9,7 @@ from pathlib import Path
 from infini_cli.errors import ModelError
 from infini_cli.gguf_file import GGUFFile
 from infini_cli.zoo.hashing import sha256
+from infini_cli.zoo.syncing import sync
 
 MANIFEST = "manifest.json"
 # raised when converted folders of before can no longer be used
@@ -52,8 +53,11 @@ def convert(
         files = {file.name: (file.stat().st_size, sha256(file)) for file in sorted(making.iterdir())}
         manifest = Manifest(CONVERSION_VERSION, fingerprint, files)
         (making / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1))
+        for made in (*making.iterdir(), making):
+            sync(made)
         shutil.rmtree(folder, ignore_errors=True)
         making.rename(folder)
+        sync(folder.parent)
     finally:
         shutil.rmtree(making, ignore_errors=True)
 

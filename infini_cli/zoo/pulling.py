@@ -12,6 +12,7 @@ from infini_cli.zoo.downloading import download_wheel
 from infini_cli.zoo.hashing import copy_hashing, sha256
 from infini_cli.zoo.index import Entry, Source
 from infini_cli.zoo.installed import convert, read_manifest
+from infini_cli.zoo.syncing import sync
 
 # called with the step's name, how much is done, and how much there is to do
 OnProgress = Callable[[str, int, int], None]
@@ -147,7 +148,9 @@ def _place(file: Path, write: Callable[[Path], object]) -> None:
     part = file.with_name(file.name + ".part")
     try:
         write(part)
+        sync(part)
         part.replace(file)
+        sync(file.parent)
     finally:
         part.unlink(missing_ok=True)
 

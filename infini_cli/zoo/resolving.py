@@ -98,6 +98,11 @@ def _known(entry: Entry, *, offline: bool) -> ResolvedModel:
     folder = folder_of(entry)
     if folder is None:
         pull = f"infini models pull {entry.name}"
+        if (model_folder(entry.name) / CONVERTED).is_dir():
+            raise ModelError(
+                f"the model {entry.name} on this machine is damaged: a file of it is missing or cut off",
+                hint=f"mend it with `{pull}`",
+            )
         raise ModelError(
             f"the model {entry.name} is not on this machine",
             hint=f"with --offline, get it from a file: `{pull} --from-file FILE`"
