@@ -37,13 +37,15 @@ def copy_hashing(
 
 
 def remembered_sha256(file: Path) -> str:
-    """SHA-256 (hex) of a file, computed again only when its size or time has changed. Raises OSError."""
+    """SHA-256 (hex) of a file, computed again when its size, a time of it or its inode has changed. Raises OSError."""
     status = file.stat()
-    key, state = str(file.resolve()), [status.st_size, status.st_mtime_ns]
+    # all must be equal, none is ever compared as earlier or later: clocks go back
+    state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    key = str(file.resolve())
     memo = _read_memo()
     known = memo.get(key)
-    if isinstance(known, list) and known[:2] == state and len(known) == 3:
-        return str(known[2])
+    if isinstance(known, list) and known[:-1] == state:
+        return str(known[-1])
     digest = sha256(file)
     _write_memo({**memo, key: [*state, digest]})
     return digest

@@ -55,7 +55,7 @@ def no_room(outcome: Outcome) -> None:
     assert "hint: free some room" in outcome.err
 
 
-@pytest.mark.parametrize("left_kib", [0, 8, 60, 150])
+@pytest.mark.parametrize("left_kib", [0, 8, 30, 70])
 def test_a_read_onto_a_full_disk_goes_on_when_there_is_room(
     run_main: Here, small_disk: Path, document: Path, left_kib: int
 ) -> None:

@@ -67,27 +67,30 @@ def test_questions_and_other_commands_during_a_real_read(run_main: Here, tmp_pat
     assert run_main("ingest", *names, "--memory", "whole", *TINY).code == 0
     packed = tmp_path / "whole.infini"
     assert run_main("save", "whole", "-o", str(packed)).code == 0
-    with TemporaryDirectory() as folder, Watched(Path(folder)) as program:
-        with program.run("ingest", *names, "--memory", "shared", *TINY, "-q") as reader:
-            seen = 0
-            for phase in reader.phases:
-                seen += phase == b"snapshot\n"
-                if seen not in (2, 20, 35) or phase != b"snapshot\n":
-                    continue
-                os.kill(reader.pid, signal.SIGSTOP)
-                try:
-                    waits(run_main("ingest", *names, "--memory", "shared", *TINY), "shared")
-                    waits(run_main("memories", "rm", "shared", "--yes"), "shared")
-                    waits(run_main("load", str(packed), "--name", "shared", "--force"), "shared")
-                    asked = run_main("ask", "Which heath?", "--memory", "shared", "--json", *TINY)
-                    assert (asked.code, asked.err) == (0, "")
-                    for citation in json.loads(asked.out)["citations"]:
-                        assert citation["document"] in names
-                    assert run_main("ask", "Which heath?", "--memory", "whole", *TINY).code == 0
-                finally:
-                    os.kill(reader.pid, signal.SIGCONT)
-            assert seen >= 35
-            assert reader.wait() == (0, "shared\n", "")
+    with (
+        TemporaryDirectory() as folder,
+        Watched(Path(folder)) as program,
+        program.run("ingest", *names, "--memory", "shared", *TINY, "-q") as reader,
+    ):
+        seen = 0
+        for phase in reader.phases:
+            seen += phase == b"snapshot\n"
+            if seen not in (2, 20, 35) or phase != b"snapshot\n":
+                continue
+            os.kill(reader.pid, signal.SIGSTOP)
+            try:
+                waits(run_main("ingest", *names, "--memory", "shared", *TINY), "shared")
+                waits(run_main("memories", "rm", "shared", "--yes"), "shared")
+                waits(run_main("load", str(packed), "--name", "shared", "--force"), "shared")
+                asked = run_main("ask", "Which heath?", "--memory", "shared", "--json", *TINY)
+                assert (asked.code, asked.err) == (0, "")
+                for citation in json.loads(asked.out)["citations"]:
+                    assert citation["document"] in names
+                assert run_main("ask", "Which heath?", "--memory", "whole", *TINY).code == 0
+            finally:
+                os.kill(reader.pid, signal.SIGCONT)
+        assert seen >= 35
+        assert reader.wait() == (0, "shared\n", "")
     whole, shared = told("whole"), told("shared")
     assert whole == shared
     assert library.current() == "shared"

@@ -247,7 +247,7 @@ def test_removed_model_is_gone() -> None:
 def test_incomplete_model_counts_as_missing_and_is_made_again(pulled: ResolvedModel) -> None:
     os.truncate(pulled.folder / "model.safetensors", 100)
     assert zoo.show(NAME).state == "available"
-    with pytest.raises(ModelError, match="not on this machine"):
+    with pytest.raises(ModelError, match="a file of it is missing or cut off"):
         zoo.resolve(NAME)
 
     zoo.pull(NAME, offline=True)  # from the GGUF file that is still there
