@@ -236,15 +236,15 @@ def local_attention(q: Tensor, k: Tensor, v: Tensor, sliding_window: int | None)
     q, k, v = (x.flatten(0, -4) if len(lead) > 1 else x for x in (q, k, v))
     if mask is None and 1 < length <= SHORT and q.device.type == "cpu" and q.dtype == torch.bfloat16:
         attended = short_attention(q, k, v)
-        return attended.unflatten(0, lead) if len(lead) > 1 else attended
-    attended = F.scaled_dot_product_attention(
-        q,
-        k,
-        v,
-        attn_mask=mask,
-        is_causal=mask is None and length > 1,
-        enable_gqa=q.shape[-3] != k.shape[-3],
-    )
+    else:
+        attended = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=mask,
+            is_causal=mask is None and length > 1,
+            enable_gqa=q.shape[-3] != k.shape[-3],
+        )
     return attended.unflatten(0, lead) if len(lead) > 1 else attended
 
 
@@ -255,7 +255,7 @@ def short_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     from 256 tokens on it is the faster one.
     """
     kv_heads, length, dim = k.shape[-3:]
-    rows = (q * dim**-0.5).unflatten(-3, (kv_heads, -1)).flatten(-3, -2)  # (N, G, R*T, D)
+    rows = group(q * dim**-0.5, kv_heads)  # (N, G, R*T, D)
     scores = (rows @ k.transpose(-1, -2)).unflatten(-2, (-1, length)).float()  # (N, G, R, T, T)
     future = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
     weights = scores.masked_fill(future, -torch.inf).softmax(dim=-1).to(v.dtype)

@@ -208,10 +208,8 @@ def train(
         )
         place = progress.place.after(progress.step, None if recall is None else recall.exact, recipe)
         if place != progress.place:
-            progress.place, background = (
-                place,
-                None,
-            )  # the next stage may have rows and segments of other sizes
+            # the next stage may have rows and segments of other sizes
+            progress.place, background = place, None
         on_event(event)
         done = progress.step == last or progress.place.finished(recipe)
         due = shared(time.monotonic() - saved >= checkpoint_seconds or done or recall is not None)[0]
