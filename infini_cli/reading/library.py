@@ -21,6 +21,7 @@ PASSAGES_FILE = "passages.sqlite"
 FILES = (SNAPSHOT_FILE, PASSAGES_FILE)
 
 _REMOVED = ".removed-"
+_REPLACED = ".replaced-"
 _END_OF_NAME = b"\n"
 _INGEST_HINT = "read a document first: infini ingest FILE"
 
@@ -52,11 +53,15 @@ def directory_of(name: str) -> Path:
 
 def exists(name: str) -> bool:
     """Whether there is a memory of this name, whole or not."""
-    return directory_of(name).is_dir()
+    directory = directory_of(name)
+    settle(directory)
+    return directory.is_dir()
 
 
 def names() -> list[str]:
     """The names of all memories, sorted."""
+    for aside in paths.memories_dir().glob(f"{_REPLACED}*"):
+        settle(aside.with_name(aside.name.removeprefix(_REPLACED)))
     try:
         found = [entry.name for entry in paths.memories_dir().iterdir() if entry.is_dir()]
     except FileNotFoundError:
@@ -100,7 +105,7 @@ def show(name: str) -> MemoryInfo:
 def existing(name: str) -> Path:
     """The folder of a memory that is there. Raises UsageError when it is not, with the nearest name."""
     directory = directory_of(name)
-    if directory.is_dir():
+    if exists(name):
         return directory
     near = difflib.get_close_matches(name, names(), n=1)
     hint = f"did you mean {near[0]!r}?" if near else "see `infini memories list`" if names() else _INGEST_HINT
@@ -133,6 +138,7 @@ def rename(old: str, new: str) -> None:
         SnapshotError: the memory is in use.
     """
     source, target = existing(old), directory_of(new)
+    settle(target)
     if source == target:
         return
     with lock(source.name), lock(target.name):
@@ -157,18 +163,50 @@ def remove(name: str) -> None:
                 _current_file().unlink()
 
 
+def settle(directory: Path) -> None:
+    """Bring to its end what a killed process left of `replace`: whichever folder is whole has the name.
+
+    To be called before anything is decided by whether a folder is there, and without its lock.
+    """
+    aside = _aside(directory)
+    if not aside.exists():
+        return
+    # whoever holds the lock is replacing it at this moment, and leaves nothing to settle
+    with contextlib.suppress(SnapshotError, OSError), lock(directory.name):
+        if directory.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        elif aside.exists():
+            os.rename(aside, directory)
+            sync_directory(directory.parent)
+
+
 def discard(directory: Path) -> None:
     """Delete a memory's folder so that no half of it is ever seen under its name."""
     _delete_set_aside(_set_aside(directory))
 
 
 def replace(directory: Path, made: Path) -> None:
-    """Let the folder `made` become a memory's folder; the old one, if any, goes only when it stands."""
-    doomed = _set_aside(directory) if directory.exists() else None
-    os.rename(made, directory)
+    """Let the folder `made` become a memory's folder; the old one, if any, goes only when it stands.
+
+    The lock of the memory must be held. A process that is killed in between leaves the old one for `settle`.
+    """
+    aside = _aside(directory)
+    if directory.exists():
+        shutil.rmtree(aside, ignore_errors=True)  # left when its replacement stood already
+        os.rename(directory, aside)
+    try:
+        os.rename(made, directory)
+    except BaseException:
+        if aside.exists():
+            os.rename(aside, directory)
+        raise
     sync_directory(directory.parent)
-    if doomed is not None:
-        _delete_set_aside(doomed)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(directory: Path) -> Path:
+    """Where a memory's folder waits while another one takes its name."""
+    return directory.with_name(f"{_REPLACED}{directory.name}")
 
 
 def _set_aside(directory: Path) -> Path:

@@ -107,6 +107,7 @@ def unpack(
     with _opened(file) as archive:
         manifest = _manifest(archive, file)
         target = library.directory_of(name if name is not None else _given_name(manifest, file))
+        library.settle(target)
         with lock(target.name):
             if target.exists() and not force:
                 raise UsageError(
