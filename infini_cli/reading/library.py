@@ -201,7 +201,7 @@ def replace(directory: Path, made: Path) -> None:
             os.rename(aside, directory)
         raise
     sync_directory(directory.parent)
-    shutil.rmtree(aside, ignore_errors=True)
+    _delete_set_aside(aside)
 
 
 def _aside(directory: Path) -> Path:
