@@ -37,6 +37,9 @@ class MemoryParameters(nn.Module):
         centred = memory.feature_map == "hedgehog"
         self.query_offset = nn.Parameter(torch.zeros(heads, dim)) if centred else None  # (H, D)
         self.key_offset = nn.Parameter(torch.zeros(kv_heads, dim)) if centred else None  # (G, D)
+        own = memory.own_keys
+        self.q = nn.Linear(config.d_model, heads * dim, bias=False) if own else None
+        self.k = nn.Linear(config.d_model, kv_heads * dim, bias=False) if own else None
         self.write = nn.Linear(config.d_model, kv_heads) if memory.write_gate else None
         self.write_threshold = memory.write_threshold
         if self.write is not None:
@@ -45,6 +48,14 @@ class MemoryParameters(nn.Module):
         self.read = nn.Linear(config.d_model, heads, bias=False) if memory.read_gate else None
         if self.read is not None:
             nn.init.zeros_(self.read.weight)  # every token reads with the head's own share, until trained
+
+    def queries(self, hidden: Tensor, q: Tensor) -> Tensor:
+        """What the memory is asked with: its own projection of hidden (…, T, d), or else attention's q (…, H, T, D)."""
+        return q if self.q is None else split_heads(self.q(hidden.float()), q.shape[-3])
+
+    def keys(self, hidden: Tensor, k: Tensor) -> Tensor:
+        """What values are written under: its own projection of hidden (…, T, d), or else attention's k (…, G, T, D)."""
+        return k if self.k is None else split_heads(self.k(hidden.float()), k.shape[-3])
 
     def query_features(self, q: Tensor) -> Tensor:
         """phi of un-rotated queries (…, H, T, D): (…, H, T, F)."""
@@ -136,7 +147,7 @@ class Attention(nn.Module):
         """
         config = self.memory_config
         assert config is not None
-        phi_q = group(parameters.query_features(q), self.config.n_kv_heads)
+        phi_q = group(parameters.query_features(parameters.queries(hidden, q)), self.config.n_kv_heads)
         recalled, seen = [], []
         for s, write in enumerate(self.writes(hidden, k, v, parameters, valid)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
@@ -168,7 +179,8 @@ class Attention(nn.Module):
         """What each segment writes: features (B, G, T, F), values (B, G, T, D), strength (B, G, T)."""
         config = self.memory_config
         assert config is not None
-        phi_k = parameters.key_features(k)  # (B, S, G, T, F)
+        keys = earlier(parameters.keys(hidden, k), config.key_shift)
+        phi_k = parameters.key_features(keys)  # (B, S, G, T, F)
         strength = parameters.strength(hidden)  # (B, S, G, T)
         if valid is not None:
             written_tokens = valid[:, :, None, :].to(phi_k.dtype).expand(phi_k.shape[:-1])
@@ -192,10 +204,19 @@ class Attention(nn.Module):
         keys, values = window.append(rotate(k, cos, sin), v)  # (B, G, P+T, D)
         attended = local_attention(rotate(q, cos, sin), keys, values, self.config.sliding_window)
         if memory is not None and parameters is not None and self.memory_config is not None:
-            phi_q = group(parameters.query_features(q), self.config.n_kv_heads)
+            phi_q = group(parameters.query_features(parameters.queries(hidden, q)), self.config.n_kv_heads)
             recalled = retrieve(phi_q, memory, self.memory_config.eps).reshape(q.shape)
             attended = mix(attended, recalled, written(memory), parameters.share(hidden))
         return self.o(join_heads(attended))
+
+
+def earlier(k: Tensor, shift: int) -> Tensor:
+    """Keys (…, T, D) moved `shift` tokens on; the first `shift` tokens, which have none before them, keep their own.
+
+    What will be asked for is a value, and the question ends where an answer is about to begin. The token before a value
+    stands at such a place too, so its key is the better label.
+    """
+    return torch.cat((k[..., :shift, :], k[..., : k.shape[-2] - shift, :]), dim=-2) if shift else k
 
 
 def turned(map_: Tensor, factor: int) -> Tensor:

@@ -35,6 +35,8 @@ class MemoryConfig:
     layers: tuple[int, ...]  # indices of the layers that carry a memory
     feature_map: FeatureMap = "elu"  # phi
     map_factor: int = 1  # rows of a hedgehog map for each dimension of a key; more features, a larger memory
+    own_keys: bool = False  # keys and queries of the memory's own, in place of those of the layer's attention
+    key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
     read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
@@ -52,6 +54,8 @@ class MemoryConfig:
             raise ValueError(
                 f"map_factor is {self.map_factor}; it must be at least 1, and 1 for {self.feature_map!r}"
             )
+        if self.key_shift < 0:
+            raise ValueError(f"key_shift is {self.key_shift}; it must be at least 0")
         if not 0 <= self.write_threshold < 1:
             raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")
         if self.write_threshold > 0 and not self.write_gate:

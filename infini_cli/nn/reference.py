@@ -61,7 +61,12 @@ def attention(
                 attended = scores.softmax(dim=0) @ v[first : t + 1]
                 matrix, z = memory.get((layer, g), (None, None))
                 if form is not None and matrix is not None and z is not None and z.any():
-                    phi_q = phi(q[t], form, w, name + "memory.query", n)
+                    asked = (
+                        q[t]
+                        if not form.own_keys
+                        else w[name + "memory.q.weight"][n * dim : (n + 1) * dim] @ h[t]
+                    )
+                    phi_q = phi(asked, form, w, name + "memory.query", n)
                     recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
                     beta = w[name + "memory.beta"][n]
                     if form.read_gate:
@@ -78,7 +83,10 @@ def attention(
         matrix, z = memory.get((layer, g), empty)
         added_matrix, added_z = torch.zeros_like(matrix), torch.zeros_like(z)
         for t in range(length):
-            phi_k = phi(k[t], form, w, name + "memory.key", g)
+            label = t - form.key_shift if t >= form.key_shift else t
+            if form.own_keys:
+                own = w[name + "memory.k.weight"][g * dim : (g + 1) * dim] @ h[label]
+            phi_k = phi(own if form.own_keys else k[label], form, w, name + "memory.key", g)
             value = v[t]
             if form.update == "delta":
                 value = value - (phi_k @ matrix) / (

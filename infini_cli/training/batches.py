@@ -24,6 +24,9 @@ class Batch:
     documents: Tensor  # (B, S, T) token ids
     tokens: Tensor  # (Q, L-1) prompts and answers, each without its last token
     targets: Tensor  # (Q, L-1) the token that follows, where it belongs to an answer; else IGNORED
+    sources: (
+        Tensor  # (P, 2) pairs: a scored token, by its number in row order, and a token of `documents`, flat
+    )
     rows: Tensor  # (Q,) the document that each question is about
     questions: tuple[Question, ...]
     tasks: tuple[str, ...]  # (Q,) the task of each question
@@ -41,15 +44,21 @@ def collate(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Ba
     length = max(len(question.tokens) for _, _, question in asked) - 1
     tokens = torch.zeros(len(asked), length, dtype=torch.long)
     targets = torch.full_like(tokens, IGNORED)
-    for i, (_, _, question) in enumerate(asked):
+    pairs = []
+    scored = 0
+    for i, (row, _, question) in enumerate(asked):
         ids = torch.tensor(question.tokens)
         tokens[i, : len(ids) - 1] = ids[:-1]
         targets[i, len(question.prompt) - 1 : len(ids) - 1] = ids[len(question.prompt) :]
+        start = row * samples[0].segments.size
+        pairs += [(scored + n, start + place) for n, found in enumerate(question.sources) for place in found]
+        scored += len(question.answer)
     documents = torch.stack([torch.from_numpy(sample.segments) for sample in samples])
     return Batch(
         documents=documents.to(device),
         tokens=tokens.to(device),
         targets=targets.to(device),
+        sources=torch.tensor(pairs, dtype=torch.long, device=device).reshape(-1, 2),
         rows=torch.tensor([row for row, _, _ in asked], device=device),
         questions=tuple(question for _, _, question in asked),
         tasks=tuple(task for _, task, _ in asked),

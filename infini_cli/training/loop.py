@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
@@ -17,11 +17,12 @@ from infini_cli.errors import UsageError
 from infini_cli.nn.checkpoint import load_adapter, load_base, save_adapter
 from infini_cli.nn.lora import inject
 from infini_cli.nn.memory import MemoryState, empty_state
-from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.nn.transformer import InfiniTransformer, Layer
 from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.calibration import whiten_maps
 from infini_cli.training.curriculum import Place
+from infini_cli.training.lookup import attention_inputs, lookup_loss
 from infini_cli.training.losses import (
     exact_rows,
     read_documents,
@@ -33,6 +34,7 @@ from infini_cli.training.losses import (
 )
 from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import make_optimizer, set_rate
+from infini_cli.training.pairs import align_on_pairs
 from infini_cli.training.recall import Recall, measure_recall, pooled
 from infini_cli.training.recipe import Recipe, StageConfig
 from infini_cli.training.tasks.sample import Setting
@@ -83,10 +85,14 @@ class Step(nn.Module):
         """
         weights = self.recipe.losses
         taught = teach(self.teacher[0], batch, weights)
-        after = read_documents(self.model, batch, before)
-        scored = score(self.model, batch, take_rows(after, batch.rows))
+        with attention_inputs(self.model) as read:
+            after = read_documents(self.model, batch, before)
+        with attention_inputs(self.model) as asked:
+            scored = score(self.model, batch, take_rows(after, batch.rows))
         writing = writing_strength(before, after, batch.documents[0].numel())
         loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
+        if weights.lookup > 0:
+            loss = loss + weights.lookup * lookup_loss(self.model, batch, read, asked)
         return loss, exact_rows(scored, len(batch.questions)), writing.detach()
 
 
@@ -146,9 +152,19 @@ def train(
         load_adapter(model, adapter, base=base_fingerprint, merged=False)
     else:
         if recipe.memory.feature_map == "hedgehog" and not (folder / CHECKPOINT).exists():
-            whiten_maps(model, setting, f"maps/{recipe.seed}")
+            if recipe.memory.own_keys:
+                align_on_pairs(
+                    model,
+                    parse_mixture(recipe.stages[0].mixture),
+                    replace(setting, n_segments=min(recipe.stages[0].segments)),
+                    recipe.pairs_documents,
+                    f"pairs/{recipe.seed}",
+                )
+            else:
+                whiten_maps(model, setting, f"maps/{recipe.seed}")
             sized = replace(setting, segment_length=recipe.memory.segment_length)
-            transfer_maps(model, sized, recipe.transfer, f"transfer/{recipe.seed}", on_transfer)
+            if recipe.transfer.steps:
+                transfer_maps(model, sized, recipe.transfer, f"transfer/{recipe.seed}", on_transfer)
         if recipe.lora is not None:
             inject(model, recipe.lora)
     step_module: nn.Module = Step(model, teacher, recipe)
@@ -164,6 +180,7 @@ def train(
         stage = progress.place.config(recipe)
         if progress.step == progress.place.begun_at_step:
             shift_gates(model, stage.gate_shift)
+        set_threshold(model, recipe, stage)
         setting = replace(setting, segment_length=stage.segment_length or recipe.memory.segment_length)
         batch = draw_batch(recipe, stage, setting, progress.step, rank, workers, device)
         seed = f"background/{recipe.seed}/{progress.step}/{rank}"
@@ -276,6 +293,15 @@ def draw_batch(
         workers=workers,
     )
     return collate(next(batches), device)
+
+
+def set_threshold(model: InfiniTransformer, recipe: Recipe, stage: StageConfig) -> None:
+    """Below which strength a token is not written while this stage goes on."""
+    threshold = recipe.memory.write_threshold if stage.write_threshold is None else stage.write_threshold
+    for layer in model.layers:
+        memory = cast(Layer, layer).memory
+        if memory is not None:
+            memory.write_threshold = threshold
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from typing import Any
 from infini_cli.answering.prompts import Messages, evidence_messages, memory_messages
 from infini_cli.training.composition import Document
 from infini_cli.training.prompting import close_answer
+from infini_cli.training.sources import find_sources
 from infini_cli.training.tasks.sample import Objective, Question, Setting
 
 
@@ -46,6 +47,7 @@ def ask(
     tokenizer = setting.tokenizer
     prompt, answer = close_answer(tokenizer, messages or memory_messages(text), accepted[0])
     depth, distance = place_of(setting, document, needed)
+    spans = [document.spans[index] for index in needed]
     teacher = None if evidence is None else tuple(tokenizer.encode_chat(evidence_messages(text, [evidence])))
     return Question(
         prompt=prompt,
@@ -56,5 +58,6 @@ def ask(
         distance=distance,
         teacher_prompt=teacher,
         objective=objective,
+        sources=find_sources(tokenizer, document.tokens.tolist(), spans, accepted[0], answer),
         details=details or {},
     )

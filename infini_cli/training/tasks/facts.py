@@ -97,7 +97,9 @@ def word(wording: str, subject: str, answer: str = "") -> str:
     return text[:1].upper() + text[1:]
 
 
-def _draw_facts(rng: Random, chosen: list[Family], count: int, split: Role) -> list[Fact]:
+def _draw_facts(
+    rng: Random, chosen: list[Family], count: int, split: Role, n_wordings: int | None
+) -> list[Fact]:
     """Facts of the families: no two of one family share subject or value, and no two people share a name."""
     people: list[str] = []
     facts: list[Fact] = []
@@ -119,7 +121,7 @@ def _draw_facts(rng: Random, chosen: list[Family], count: int, split: Role) -> l
         used |= marks
         if family.subject == "person" and subject not in people:
             people.append(subject)
-        text = word(rng.choice(family.statements[split]), subject, answer)
+        text = word(rng.choice(family.statements[split][:n_wordings]), subject, answer)
         facts.append(Fact(family, subject, answer, text))
     return facts
 
@@ -130,6 +132,8 @@ def make_facts(
     *,
     n_facts: int | None = None,
     n_families: int | None = None,
+    n_known: int | None = None,
+    n_wordings: int | None = None,
     depth: float | None = None,
     n_questions: int = 4,
     unseen: bool = False,
@@ -140,6 +144,8 @@ def make_facts(
     Args:
         n_facts: how many are stated; by default a random number, fewer in short documents.
         n_families: of how many kinds they are; few kinds make facts that are easily confused.
+        n_known: draw them from the first so many kinds only, so that learning begins with few.
+        n_wordings: state and ask each of them in its first so many wordings only.
         depth: where the first asked fact stands; random by default.
         n_questions: up to how many facts are asked for, each in a question of its own.
         unseen: use only families that training never uses.
@@ -148,10 +154,10 @@ def make_facts(
     split = setting.split
     if n_facts is None:
         n_facts = rng.randint(1, max(1, min(MOST_FACTS, setting.n_tokens // _TOKENS_PER_FACT)))
-    available = families(unseen=unseen)
+    available = families(unseen=unseen)[:n_known]
     n_families = rng.randint(1, min(n_facts, len(available))) if n_families is None else n_families
     chosen = rng.sample(available, min(n_families, len(available)))
-    facts = _draw_facts(rng, chosen, n_facts + 1, split)
+    facts = _draw_facts(rng, chosen, n_facts + 1, split, n_wordings)
     unstated = facts.pop() if len(facts) > n_facts else None
     asked = rng.sample(range(len(facts)), min(len(facts), n_questions))
     document = compose(
@@ -168,7 +174,7 @@ def make_facts(
             setting,
             document,
             (index,),
-            word(rng.choice(facts[index].family.questions[split]), facts[index].subject),
+            word(rng.choice(facts[index].family.questions[split][:n_wordings]), facts[index].subject),
             (facts[index].value,),
             evidence=facts[index].text,
             details={"family": facts[index].family.name},
@@ -176,7 +182,7 @@ def make_facts(
         for index in asked
     ]
     if unstated is not None and rng.random() < unstated_share:
-        text = word(rng.choice(unstated.family.questions[split]), unstated.subject)
+        text = word(rng.choice(unstated.family.questions[split][:n_wordings]), unstated.subject)
         family = {"family": unstated.family.name}
         questions.append(ask(setting, document, (), text, (REFUSAL,), details=family))
     details = {"facts": len(facts), "families": len(chosen)}

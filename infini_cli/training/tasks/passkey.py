@@ -5,6 +5,7 @@ from random import Random
 import numpy as np
 
 from infini_cli.training.composition import Document, Insertion, compose
+from infini_cli.training.sources import find_sources
 from infini_cli.training.tasks.asking import ask, place_of
 from infini_cli.training.tasks.sample import Question, Sample, Setting
 
@@ -73,11 +74,13 @@ def make_passkey(
 def _continuation(setting: Setting, document: Document, key: str) -> Question:
     depth, distance = place_of(setting, document, (0,))
     tokenizer = setting.tokenizer
+    answer = tuple(tokenizer.encode(f" {key}."))
     return Question(
         prompt=tuple(tokenizer.encode(CONTINUATION)),
-        answer=tuple(tokenizer.encode(f" {key}.")),
+        answer=answer,
         text=CONTINUATION,
         accepted=(key,),
         depth=depth,
         distance=distance,
+        sources=find_sources(tokenizer, document.tokens.tolist(), document.spans, key, answer),
     )

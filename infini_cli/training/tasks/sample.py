@@ -9,6 +9,7 @@ import numpy.typing as npt
 from infini_cli.tokenizers.protocol import Tokenizer
 from infini_cli.training.corpus import Corpus
 from infini_cli.training.manifest import Role
+from infini_cli.training.sources import Sources
 
 # what the loss of a question is: the answer's tokens, running text, or only staying close to the base model
 Objective = Literal["answer", "text", "replay"]
@@ -44,6 +45,8 @@ class Question:
         None  # the same question with the needed text before it, to distil from
     )
     objective: Objective = "answer"
+    # for each token of the answer, the tokens of the document that hold it: what a lookup should find
+    sources: Sources = ()
     details: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -28,6 +28,9 @@ FORMS = {
         update="delta",
         eps=1e-2,
     ),
+    "own-keys-shifted": dataclasses.replace(
+        PAPER, feature_map="hedgehog", own_keys=True, key_shift=1, write_gate=True, update="delta", eps=1e-2
+    ),
 }
 
 

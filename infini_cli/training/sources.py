@@ -1,0 +1,57 @@
+"""Where in a document the tokens of an answer stand."""
+
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+
+from infini_cli.tokenizers.protocol import Tokenizer
+
+Sources = tuple[tuple[int, ...], ...]
+
+
+def find_sources(
+    tokenizer: Tokenizer,
+    tokens: Sequence[int],
+    spans: Iterable[tuple[int, int]],
+    value: str,
+    answer: Sequence[int],
+) -> Sources:
+    """For each token of an answer, the places in the document of the tokens that hold the same characters.
+
+    Args:
+        tokens: the document's.
+        spans: the parts of the document in which the answer is looked for, first token and one past the last.
+        value: the answer in words; case and kinds of white space do not matter.
+        answer: its tokens, which may hold more than the value. What is not of the value has no source.
+    """
+    own_starts, own_text = _pieces(tokenizer, answer)
+    begin = own_text.find(_plain(value))
+    sources: list[set[int]] = [set() for _ in answer]
+    if begin < 0:
+        return tuple(() for _ in answer)
+    end = begin + len(value)
+    for first, past in spans:
+        starts, text = _pieces(tokenizer, tokens[first:past])
+        place = text.find(_plain(value))
+        while place >= 0:
+            shift = place - begin
+            for i in range(len(answer)):
+                low, high = max(own_starts[i], begin) + shift, min(own_starts[i + 1], end) + shift
+                sources[i].update(
+                    first + t for t in range(past - first) if starts[t] < high and starts[t + 1] > low
+                )
+            place = text.find(_plain(value), place + 1)
+    return tuple(tuple(sorted(each)) for each in sources)
+
+
+def _pieces(tokenizer: Tokenizer, tokens: Sequence[int]) -> tuple[list[int], str]:
+    """The text of tokens in the form of `_plain`, and the offset at which each token begins, and the last one ends.
+
+    A character that several tokens share counts as one for each of them, which no value matches.
+    """
+    pieces = [tokenizer.decode([int(token)]) for token in tokens]
+    return list(accumulate(map(len, pieces), initial=0)), _plain("".join(pieces))
+
+
+def _plain(text: str) -> str:
+    """Lower case and plain spaces, character for character."""
+    return "".join(" " if c.isspace() else c.lower() if len(c.lower()) == 1 else c for c in text)
