@@ -170,7 +170,12 @@ def test_canonical_maps_bring_pairs_together() -> None:
     shared = torch.randn(600, 4, dtype=torch.float64)
     q = torch.cat((shared, 1.5 * torch.randn(600, 12, dtype=torch.float64)), dim=1)
     k = torch.cat((1.5 * torch.randn(600, 12, dtype=torch.float64), shared), dim=1)
-    to_q, to_k = canonical_maps(q[:400], k[:400], 4)
+    of = torch.arange(600) // 4
+    # what all pairs of a group have in common, and much of it
+    group = 3 * torch.randn(150, 1, dtype=torch.float64)[of]
+    q, k = torch.cat((q, group), dim=1), torch.cat((k, group), dim=1)
+    to_q, to_k = canonical_maps(q[:400], k[:400], of[:400], 4)
+    assert to_q[-1].abs().max() < 0.1 * to_q.abs().max()
     mapped_q, mapped_k = q[400:] @ to_q, k[400:] @ to_k
     for i in range(4):
         assert torch.corrcoef(torch.stack((mapped_q[:, i], mapped_k[:, i])))[0, 1] > 0.8
