@@ -113,7 +113,13 @@ def _fingerprints(resolved: ResolvedModel, tokenizer: Tokenizer) -> dict[str, st
 
 
 # parts of a form that came later, with the values under which they do nothing: memories made before keep their print
-_LATER_ADDITIONS = {"write_threshold": 0.0, "read_gate": False, "map_factor": 1}
+_LATER_ADDITIONS = {
+    "write_threshold": 0.0,
+    "read_gate": False,
+    "map_factor": 1,
+    "own_keys": False,
+    "key_shift": 0,
+}
 
 
 def memory_fingerprint(memory: MemoryConfig) -> str:

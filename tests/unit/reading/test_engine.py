@@ -55,6 +55,8 @@ def test_every_other_part_of_the_memorys_form_changes_its_fingerprint() -> None:
         "feature_map": "dpfp-3",
         "write_gate": True,
         "read_gate": True,
+        "own_keys": True,
+        "key_shift": 1,
         "update": "linear",
         "eps": 1e-5,
     }
