@@ -65,10 +65,11 @@ def test_commands_take_a_memory_of_tomorrow(
     run_main: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "book.md").write_text("# One\n\nUlric kept 17 goats.")
-    monkeypatch.setattr(writer, "datetime", Falling)
     tiny = ("--model", "for-tests-tiny", "--quiet")
-    assert run_main("ingest", str(tmp_path / "book.md"), *tiny).code == 0
-    monkeypatch.undo()
+    # not undone by monkeypatch.undo(), which would undo the home of the tests as well
+    with monkeypatch.context() as patched:
+        patched.setattr(writer, "datetime", Falling)
+        assert run_main("ingest", str(tmp_path / "book.md"), *tiny).code == 0
     assert "unchanged" in run_main("ingest", str(tmp_path / "book.md"), *tiny[:2], "--json").out
     for command in (("memories", "list"), ("memories", "show"), ("ask", "How many goats?", *tiny)):
         assert run_main(*command).code == 0
