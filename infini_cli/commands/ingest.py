@@ -89,7 +89,6 @@ def ingest(
     if append and force:
         raise UsageError("--append keeps what was read and --force replaces it; choose one")
     from infini_cli.reading import library
-    from infini_cli.reading.locking import lock
     from infini_cli.reading.sources import find_sources
 
     mode: Mode = "append" if append else "anew" if force else "same"
@@ -101,7 +100,7 @@ def ingest(
             record = _record(name, force)
             show_forecast(session, name, found, _plan(session, name, record, found, mode), record)
             return
-        with lock(name):
+        with library.claim(name):
             record = _record(name, force)
             plan = _plan(session, name, record, found, mode)
             if plan.to_read:

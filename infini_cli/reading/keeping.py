@@ -13,7 +13,6 @@ from infini_cli.nn.memory import MemoryState
 from infini_cli.reading import library
 from infini_cli.reading.atomic import sync_directory
 from infini_cli.reading.library import PASSAGES_FILE, SNAPSHOT_FILE, MemoryInfo
-from infini_cli.reading.locking import lock
 from infini_cli.reading.memory import OpenMemory
 from infini_cli.reading.passages import PassageStore
 from infini_cli.reading.snapshot import write_snapshot
@@ -43,7 +42,7 @@ def keep(memory: OpenMemory, state: MemoryState, name: str, *, conversation_toke
     target = library.directory_of(name)
     memories = paths.memories_dir()
     memories.mkdir(parents=True, exist_ok=True)
-    with lock(target.name):
+    with library.claim(target.name):
         if target.exists():
             raise UsageError(
                 f"there is already a memory {target.name!r}", hint="choose another name, or remove it first"

@@ -5,6 +5,7 @@ import difflib
 import os
 import shutil
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,15 +54,14 @@ def directory_of(name: str) -> Path:
 
 def exists(name: str) -> bool:
     """Whether there is a memory of this name, whole or not."""
-    directory = directory_of(name)
-    settle(directory)
-    return directory.is_dir()
+    _settle(name)
+    return directory_of(name).is_dir()
 
 
 def names() -> list[str]:
     """The names of all memories, sorted."""
     for aside in paths.memories_dir().glob(f"{_REPLACED}*"):
-        settle(aside.with_name(aside.name.removeprefix(_REPLACED)))
+        _settle(aside.name.removeprefix(_REPLACED))
     try:
         found = [entry.name for entry in paths.memories_dir().iterdir() if entry.is_dir()]
     except FileNotFoundError:
@@ -138,10 +138,9 @@ def rename(old: str, new: str) -> None:
         SnapshotError: the memory is in use.
     """
     source, target = existing(old), directory_of(new)
-    settle(target)
     if source == target:
         return
-    with lock(source.name), lock(target.name):
+    with claim(source.name), claim(target.name):
         if target.exists():
             raise UsageError(
                 f"there is already a memory {target.name!r}", hint="choose another name, or remove it first"
@@ -156,28 +155,37 @@ def rename(old: str, new: str) -> None:
 def remove(name: str) -> None:
     """Delete a memory. Raises UsageError when there is none, SnapshotError when it is in use."""
     directory = existing(name)
-    with lock(directory.name):
+    with claim(directory.name):
         discard(directory)
         if _read_current() == directory.name:
             with contextlib.suppress(FileNotFoundError):
                 _current_file().unlink()
 
 
-def settle(directory: Path) -> None:
-    """Bring to its end what a killed process left of `replace`: whichever folder is whole has the name.
+@contextlib.contextmanager
+def claim(name: str) -> Iterator[None]:
+    """Be the only one who writes the memory `name`; what a killed `replace` left of it has been brought to its end.
 
-    To be called before anything is decided by whether a folder is there, and without its lock.
+    Raises:
+        SnapshotError: another process writes it.
+        OSError: the memory that a killed process set aside cannot be put back.
     """
-    aside = _aside(directory)
-    if not aside.exists():
-        return
-    # whoever holds the lock is replacing it at this moment, and leaves nothing to settle
-    with contextlib.suppress(SnapshotError, OSError), lock(directory.name):
+    with lock(name):
+        directory, aside = directory_of(name), _aside(directory_of(name))
         if directory.exists():
             shutil.rmtree(aside, ignore_errors=True)
         elif aside.exists():
             os.rename(aside, directory)
             sync_directory(directory.parent)
+        yield
+
+
+def _settle(name: str) -> None:
+    """For those who only look: claim a memory that was set aside, unless whoever replaces it is still at work."""
+    with contextlib.suppress(InfiniError, OSError):
+        if _aside(directory_of(name)).exists():
+            with claim(name):
+                pass
 
 
 def discard(directory: Path) -> None:
@@ -188,11 +196,10 @@ def discard(directory: Path) -> None:
 def replace(directory: Path, made: Path) -> None:
     """Let the folder `made` become a memory's folder; the old one, if any, goes only when it stands.
 
-    The lock of the memory must be held. A process that is killed in between leaves the old one for `settle`.
+    The memory must be claimed. A process that is killed in between leaves the old one for the next `claim`.
     """
     aside = _aside(directory)
     if directory.exists():
-        shutil.rmtree(aside, ignore_errors=True)  # left when its replacement stood already
         os.rename(directory, aside)
     try:
         os.rename(made, directory)

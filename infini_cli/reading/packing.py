@@ -22,7 +22,6 @@ from infini_cli.reading import library
 from infini_cli.reading.atomic import sync_directory, temporary_name
 from infini_cli.reading.fingerprints import check_fingerprints
 from infini_cli.reading.library import FILES, PASSAGES_FILE, SNAPSHOT_FILE, MemoryInfo
-from infini_cli.reading.locking import lock
 from infini_cli.reading.naming import check_name, name_for
 from infini_cli.reading.passages import PassageStore
 from infini_cli.reading.records import parse_record
@@ -57,7 +56,7 @@ def pack(name: str, file: Path, *, force: bool = False) -> int:
     if file.exists() and not force:
         raise UsageError(f"{file} is there already", hint="choose another file, or replace it with --force")
     directory = library.existing(name)
-    with lock(directory.name):
+    with library.claim(directory.name):
         info = library.show(name)
         # opening it also takes back what a killed read left half-written
         with PassageStore(directory / PASSAGES_FILE, read_only=True) as store:
@@ -107,8 +106,7 @@ def unpack(
     with _opened(file) as archive:
         manifest = _manifest(archive, file)
         target = library.directory_of(name if name is not None else _given_name(manifest, file))
-        library.settle(target)
-        with lock(target.name):
+        with library.claim(target.name):
             if target.exists() and not force:
                 raise UsageError(
                     f"there is already a memory {target.name!r}",

@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 
 from infini_cli import paths
+from infini_cli.errors import UsageError
 from infini_cli.reading import library
+from infini_cli.reading.engine import load_engine
+from infini_cli.reading.keeping import keep
 from infini_cli.reading.library import PASSAGES_FILE, SNAPSHOT_FILE
+from infini_cli.reading.memory import open_memory
+from infini_cli.reading.passages import PassageStore
+from infini_cli.settings import Settings
 from tests.conftest import Outcome
 from tests.faults.test_kill import told
 
@@ -94,6 +100,44 @@ def test_killed_again_and_again_the_old_one_is_still_there(run_main: Here, packe
     assert told("book") == old
 
 
+FIRST = {
+    "ingest": (("ingest", "old.md", "--memory", "book"), 0),
+    "append": (("ingest", "new.md", "--append", "--memory", "book"), 0),
+    "load": (("load", "new.infini"), 2),
+    "rename": (("memories", "rename", "other", "book"), 2),
+    "save": (("save", "book", "-o", "out.infini"), 0),
+}
+
+
+@pytest.mark.parametrize("first", FIRST)
+def test_whatever_command_comes_first_finds_the_old_one(run_main: Here, packed: Path, first: str) -> None:
+    """No other command looks before it."""
+    assert run_main("load", "new.infini", "--name", "other").code == 0
+    old = told("book")
+    assert killed("1", "after", REPLACING["ingest"]) == -signal.SIGKILL
+    command, code = FIRST[first]
+    assert run_main(*command).code == code
+    with PassageStore(library.directory_of("book") / PASSAGES_FILE, read_only=True) as store:
+        assert "17 goats" in " ".join(passage.text for passage in store.passages_between(1, 10**6))
+    if first != "append":
+        assert told("book") == old
+
+
+def test_a_memory_kept_from_a_conversation_does_not_take_the_name_either(
+    run_main: Here, packed: Path
+) -> None:
+    old = told("book")
+    assert run_main("load", "new.infini", "--name", "other").code == 0
+    assert killed("1", "after", REPLACING["ingest"]) == -signal.SIGKILL
+    engine = load_engine(Settings(model="for-tests-tiny", dtype="float32"))
+    with (
+        open_memory(library.directory_of("other"), engine) as memory,
+        pytest.raises(UsageError, match="already a memory 'book'"),
+    ):
+        keep(memory, memory.state, "book")
+    assert told("book") == old
+
+
 @pytest.mark.parametrize("command", REPLACING)
 def test_when_the_new_one_cannot_take_the_name_the_old_one_keeps_it(
     run_main: Here, packed: Path, command: str, monkeypatch: pytest.MonkeyPatch
@@ -121,6 +165,7 @@ def test_a_folder_set_aside_never_takes_the_place_of_a_memory(run_main: Here, pa
     left.mkdir()
     (left / SNAPSHOT_FILE).write_bytes(b"half")
     (left / PASSAGES_FILE).write_bytes(b"half")
+    left.with_name(".replaced-").mkdir()  # whatever made it, it is no memory, and no command ends over it
     assert library.names() == ["book"]
     assert told("book") == old
     assert not left.exists()
