@@ -216,7 +216,8 @@ def earlier(k: Tensor, shift: int) -> Tensor:
     What will be asked for is a value, and the question ends where an answer is about to begin. The token before a value
     stands at such a place too, so its key is the better label.
     """
-    return torch.cat((k[..., :shift, :], k[..., : k.shape[-2] - shift, :]), dim=-2) if shift else k
+    kept = max(0, k.shape[-2] - shift)
+    return torch.cat((k[..., :shift, :], k[..., :kept, :]), dim=-2) if shift else k
 
 
 def turned(map_: Tensor, factor: int) -> Tensor:

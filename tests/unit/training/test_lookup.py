@@ -47,6 +47,14 @@ def test_the_sources_of_an_answer_spell_it(setting: Setting, task: str, seed: in
             } - {""}
 
 
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("shift", [0, 1, 3])
+def test_keys_move_on_and_the_first_keep_their_own_in_short_segments_too(length: int, shift: int) -> None:
+    k = torch.arange(length)[:, None]
+    expected = [t - shift if t >= shift else t for t in range(length)]
+    assert earlier(k, shift).squeeze(-1).tolist() == expected
+
+
 class Pieces:
     """A tokenizer whose tokens are whatever strings it was given."""
 
