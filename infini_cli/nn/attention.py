@@ -226,9 +226,13 @@ def turned(map_: Tensor, factor: int) -> Tensor:
     dim = map_.shape[-1]
     copies = [map_]
     for _ in range(factor - 1):
-        rotation, _ = torch.linalg.qr(torch.randn(dim, dim, generator=random, dtype=torch.float64))
-        copies.append(map_ @ rotation.to(map_))
+        copies.append(map_ @ rotation(dim, random).to(map_))
     return torch.cat(copies, dim=-1)
+
+
+def rotation(dim: int, random: torch.Generator) -> Tensor:
+    """A random orthogonal matrix (dim, dim), float64."""
+    return torch.linalg.qr(torch.randn(dim, dim, generator=random, dtype=torch.float64))[0]
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

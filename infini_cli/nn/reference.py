@@ -50,6 +50,7 @@ def attention(
         v = head_of(w, name + "attn.v", h, g, dim, config, None)
         for n in range(g * shared, (g + 1) * shared):
             q = head_of(w, name + "attn.q", h, n, dim, config, name + "attn.q_norm.weight")
+            asked = projected(w, name + "memory.q", h, n, dim) if form is not None and form.own_keys else q
             for t in range(length):
                 first = 0 if config.sliding_window is None else max(0, t - config.sliding_window + 1)
                 scores = torch.stack(
@@ -61,12 +62,7 @@ def attention(
                 attended = scores.softmax(dim=0) @ v[first : t + 1]
                 matrix, z = memory.get((layer, g), (None, None))
                 if form is not None and matrix is not None and z is not None and z.any():
-                    asked = (
-                        q[t]
-                        if not form.own_keys
-                        else w[name + "memory.q.weight"][n * dim : (n + 1) * dim] @ h[t]
-                    )
-                    phi_q = phi(asked, form, w, name + "memory.query", n)
+                    phi_q = phi(asked[t], form, w, name + "memory.query", n)
                     recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
                     beta = w[name + "memory.beta"][n]
                     if form.read_gate:
@@ -75,7 +71,7 @@ def attention(
                     attended = share * recalled + (1 - share) * attended  # equation 10
                 out[t, n * dim : (n + 1) * dim] = attended
         if form is not None:
-            writes[g] = (k, v)
+            writes[g] = (projected(w, name + "memory.k", h, g, dim) if form.own_keys else k, v)
     for g, (k, v) in writes.items():
         assert form is not None
         features = form.feature_dim(dim)
@@ -84,9 +80,7 @@ def attention(
         added_matrix, added_z = torch.zeros_like(matrix), torch.zeros_like(z)
         for t in range(length):
             label = t - form.key_shift if t >= form.key_shift else t
-            if form.own_keys:
-                own = w[name + "memory.k.weight"][g * dim : (g + 1) * dim] @ h[label]
-            phi_k = phi(own if form.own_keys else k[label], form, w, name + "memory.key", g)
+            phi_k = phi(k[label], form, w, name + "memory.key", g)
             value = v[t]
             if form.update == "delta":
                 value = value - (phi_k @ matrix) / (
@@ -126,11 +120,15 @@ def head_of(
     norm_name: str | None,
 ) -> Tensor:
     """One head's queries, keys or values (T, D)."""
-    rows = slice(head * dim, (head + 1) * dim)
-    x = h @ w[name + ".weight"][rows].T
+    x = projected(w, name, h, head, dim)
     if config.qkv_bias:
-        x = x + w[name + ".bias"][rows]
+        x = x + w[name + ".bias"][head * dim : (head + 1) * dim]
     return norm(x, w[norm_name], config) if config.qk_norm and norm_name is not None else x
+
+
+def projected(w: Mapping[str, Tensor], name: str, h: Tensor, head: int, dim: int) -> Tensor:
+    """h (T, d) times one head's rows of a weight: (T, D)."""
+    return h @ w[name + ".weight"][head * dim : (head + 1) * dim].T
 
 
 def turn(x: Tensor, position: int, config: ModelConfig) -> Tensor:

@@ -151,6 +151,11 @@ class InfiniTransformer(nn.Module):
         weight = self.embed.weight if self.head is None else self.head.weight
         return F.linear(hidden, weight).float()
 
+    def memories(self) -> list[MemoryParameters]:
+        """The parameters of all memories, in layer order."""
+        found = [cast(Layer, layer).memory for layer in self.layers]
+        return [memory for memory in found if memory is not None]
+
     def by_layer(self, state: MemoryState) -> list[LayerMemory | None]:
         """The state spread over all layers, None where a layer carries no memory."""
         held = dict(zip(self.config.memory_layers, state, strict=True))

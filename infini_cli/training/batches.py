@@ -24,9 +24,8 @@ class Batch:
     documents: Tensor  # (B, S, T) token ids
     tokens: Tensor  # (Q, L-1) prompts and answers, each without its last token
     targets: Tensor  # (Q, L-1) the token that follows, where it belongs to an answer; else IGNORED
-    sources: (
-        Tensor  # (P, 2) pairs: a scored token, by its number in row order, and a token of `documents`, flat
-    )
+    # pairs (P, 2): a scored token, by its number in row order, and a token of `documents`, flat
+    sources: Tensor
     rows: Tensor  # (Q,) the document that each question is about
     questions: tuple[Question, ...]
     tasks: tuple[str, ...]  # (Q,) the task of each question

@@ -11,7 +11,7 @@ Shapes: B documents, S segments, T tokens in a segment, n = B * S * T, Q questio
 H query heads, G key/value heads, R = H / G, F features, d width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
@@ -26,17 +26,15 @@ _FLOOR = 1e-6  # of a probability
 
 
 @contextmanager
-def attention_inputs(model: InfiniTransformer) -> Iterator[dict[int, Tensor]]:
-    """While the block runs, the last input (…, T, d) of each memory layer's attention, by layer, with its graph."""
+def attention_inputs(model: InfiniTransformer, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+    """While the block runs, the last input (…, T, d) of the attention of each of these layers, with its graph."""
     seen: dict[int, Tensor] = {}
-
-    def keep(index: int, hidden: Tensor) -> None:
-        seen[index] = hidden
-
-    hooks = []
-    for index in model.config.memory_layers:
-        layer = cast(Layer, model.layers[index])
-        hooks.append(layer.attn_norm.register_forward_hook(lambda _m, _i, out, i=index: keep(i, out)))
+    hooks = [
+        cast(Layer, model.layers[index]).attn_norm.register_forward_hook(
+            lambda _module, _inputs, hidden, index=index: seen.update({index: hidden})
+        )
+        for index in layers
+    ]
     try:
         yield seen
     finally:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,7 +17,7 @@ from infini_cli.errors import UsageError
 from infini_cli.nn.checkpoint import load_adapter, load_base, save_adapter
 from infini_cli.nn.lora import inject
 from infini_cli.nn.memory import MemoryState, empty_state
-from infini_cli.nn.transformer import InfiniTransformer, Layer
+from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.calibration import whiten_maps
@@ -85,9 +85,11 @@ class Step(nn.Module):
         """
         weights = self.recipe.losses
         taught = teach(self.teacher[0], batch, weights)
-        with attention_inputs(self.model) as read:
+        # kept for the lookup alone: they are large
+        traced = self.model.config.memory_layers if weights.lookup > 0 else ()
+        with attention_inputs(self.model, traced) as read:
             after = read_documents(self.model, batch, before)
-        with attention_inputs(self.model) as asked:
+        with attention_inputs(self.model, traced) as asked:
             scored = score(self.model, batch, take_rows(after, batch.rows))
         writing = writing_strength(before, after, batch.documents[0].numel())
         loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
@@ -163,8 +165,7 @@ def train(
             else:
                 whiten_maps(model, setting, f"maps/{recipe.seed}")
             sized = replace(setting, segment_length=recipe.memory.segment_length)
-            if recipe.transfer.steps:
-                transfer_maps(model, sized, recipe.transfer, f"transfer/{recipe.seed}", on_transfer)
+            transfer_maps(model, sized, recipe.transfer, f"transfer/{recipe.seed}", on_transfer)
         if recipe.lora is not None:
             inject(model, recipe.lora)
     step_module: nn.Module = Step(model, teacher, recipe)
@@ -298,10 +299,8 @@ def draw_batch(
 def set_threshold(model: InfiniTransformer, recipe: Recipe, stage: StageConfig) -> None:
     """Below which strength a token is not written while this stage goes on."""
     threshold = recipe.memory.write_threshold if stage.write_threshold is None else stage.write_threshold
-    for layer in model.layers:
-        memory = cast(Layer, layer).memory
-        if memory is not None:
-            memory.write_threshold = threshold
+    for memory in model.memories():
+        memory.write_threshold = threshold
 
 
 @torch.no_grad()
@@ -311,9 +310,9 @@ def shift_gates(model: InfiniTransformer, shift: float) -> None:
     A read divides by what was written, so making all writes weaker changes little at once; but where every gate stands
     half open, a token worth keeping cannot be written much more strongly than the others.
     """
-    for name, parameter in model.named_parameters():
-        if name.endswith("memory.write.bias"):
-            parameter.add_(shift)
+    for memory in model.memories():
+        if memory.write is not None:
+            memory.write.bias.add_(shift)
 
 
 def read_background(

@@ -15,14 +15,13 @@ Shapes: N pairs, d width, D head size.
 """
 
 from dataclasses import replace
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from infini_cli.nn.attention import MemoryParameters, earlier, turned
+from infini_cli.nn.attention import MemoryParameters, earlier, rotation, turned
 from infini_cli.nn.memory import empty_state
-from infini_cli.nn.transformer import InfiniTransformer, Layer
+from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import collate
 from infini_cli.training.lookup import attention_inputs, begins, looked_up
 from infini_cli.training.mixture import Part, make_sample
@@ -47,8 +46,8 @@ def align_on_pairs(
     assert memory is not None
     setting = replace(setting, segment_length=memory.segment_length, split="train")
     # by layer, and by whether they are of an answer's first token: queries, keys, and the documents they are of
-    pairs: dict[int, dict[bool, tuple[list[Tensor], list[Tensor], list[Tensor]]]] = {
-        index: {True: ([], [], []), False: ([], [], [])} for index in memory.layers
+    pairs: dict[int, dict[bool, list[tuple[Tensor, Tensor, Tensor]]]] = {
+        index: {True: [], False: []} for index in memory.layers
     }
     for first in range(0, documents, _BATCH):
         samples = [make_sample(mixture, setting, f"{seed}/{first + i}") for i in range(_BATCH)]
@@ -58,26 +57,22 @@ def align_on_pairs(
         wanted, row, place = looked_up(batch)
         question, token = wanted[row].unbind(dim=1)
         begin = begins(wanted[:, 0])[row]
-        with attention_inputs(model) as read:
+        with attention_inputs(model, memory.layers) as read:
             rows = batch.documents.flatten(0, 1).unsqueeze(1)  # each segment on its own: no memory is read
             model.hidden(rows, empty_state(model.config, len(rows), model.device))
-        with attention_inputs(model) as asked:
+        with attention_inputs(model, memory.layers) as asked:
             model.hidden(
                 batch.tokens.unsqueeze(1), empty_state(model.config, len(batch.tokens), model.device)
             )
         for index, found in pairs.items():
             q = asked[index][question, 0, token]
             k = earlier(read[index], memory.key_shift).flatten(0, 2)[place]
-            of = (first + batch.rows[question]).to(q.device)
-            for values, each in zip(found[True], (q[begin], k[begin], of[begin]), strict=True):
-                values.append(each)
-            for values, each in zip(found[False], (q[~begin], k[~begin], of[~begin]), strict=True):
-                values.append(each)
-    for index, found in pairs.items():
-        parameters = cast(Layer, model.layers[index]).memory
-        assert parameters is not None
+            of = first + batch.rows[question]
+            for is_first, chosen in ((True, begin), (False, ~begin)):
+                found[is_first].append((q[chosen], k[chosen], of[chosen]))
+    for parameters, found in zip(model.memories(), pairs.values(), strict=True):
         for is_first, which in ((True, slice(0, None, 2)), (False, slice(1, None, 2))):
-            q, k, of = (torch.cat(each) for each in found[is_first])
+            q, k, of = (torch.cat(each) for each in zip(*found[is_first], strict=True))
             _begin_at(parameters, q.double(), k.double(), of, which, memory.map_factor)
 
 
@@ -100,7 +95,7 @@ def _begin_at(
         parameters.query_offset.view(kv_heads, -1, dim)[which] = (q.mean(dim=0) @ to_q).to(own_q)
         parameters.key_offset[which] = (k.mean(dim=0) @ to_k).to(own_k)
     for g in range(kv_heads)[which]:
-        start = turned(SCALE * _rotation(dim, g), factor).to(own_q)
+        start = turned(SCALE * rotation(dim, torch.Generator().manual_seed(g)), factor).to(own_q)
         parameters.key_map[g] = start
         parameters.query_map.view(kv_heads, -1, *start.shape)[g] = start
 
@@ -132,8 +127,3 @@ def canonical_maps(q: Tensor, k: Tensor, of: Tensor, dim: int) -> tuple[Tensor, 
 def _whitening(x: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(torch.cov(x.T))
     return vectors * (values.clamp(min=0) + _RIDGE * values.mean()).rsqrt() @ vectors.T
-
-
-def _rotation(dim: int, seed: int) -> Tensor:
-    random = torch.Generator().manual_seed(seed)
-    return torch.linalg.qr(torch.randn(dim, dim, generator=random, dtype=torch.float64))[0]

@@ -44,9 +44,7 @@ class StageConfig:
     gate_shift: float = (
         0.0  # added to the write gates' biases when the stage begins; below 0 makes room to stand out
     )
-    write_threshold: float | None = (
-        None  # by default that of the memory; 0 while the gates still have to learn
-    )
+    write_threshold: float | None = None  # by default that of the memory; 0 lets gates learn
     writing: float = 0.0  # weight in the loss of the mean strength of writes, so that little is written
     background_share: float = 0.0  # of the documents that follow on a long text read before them
     background_segments: int = 64  # how long that text is on average
@@ -58,9 +56,7 @@ class Losses:
 
     text: float = 0.1  # cross-entropy of text that goes on after a document
     distill: float = 0.0  # KL to the base model that sees the needed text in its window
-    lookup: float = (
-        0.0  # how far the reads for an answer's tokens are from the tokens that hold it: see lookup.py
-    )
+    lookup: float = 0.0  # -log of what reads give the tokens that hold an answer: see lookup.py
     replay: float = 0.5  # KL to the base model on requests that have nothing to do with the document
 
 

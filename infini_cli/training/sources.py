@@ -3,6 +3,9 @@
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+import numpy as np
+import numpy.typing as npt
+
 from infini_cli.tokenizers.protocol import Tokenizer
 
 Sources = tuple[tuple[int, ...], ...]
@@ -10,7 +13,7 @@ Sources = tuple[tuple[int, ...], ...]
 
 def find_sources(
     tokenizer: Tokenizer,
-    tokens: Sequence[int],
+    tokens: Sequence[int] | npt.NDArray[np.int64],
     spans: Iterable[tuple[int, int]],
     value: str,
     answer: Sequence[int],
@@ -23,15 +26,16 @@ def find_sources(
         value: the answer in words; case and kinds of white space do not matter.
         answer: its tokens, which may hold more than the value. What is not of the value has no source.
     """
+    wanted = _plain(value)
     own_starts, own_text = _pieces(tokenizer, answer)
-    begin = own_text.find(_plain(value))
-    sources: list[set[int]] = [set() for _ in answer]
+    begin = own_text.find(wanted)
     if begin < 0:
         return tuple(() for _ in answer)
+    sources: list[set[int]] = [set() for _ in answer]
     end = begin + len(value)
     for first, past in spans:
         starts, text = _pieces(tokenizer, tokens[first:past])
-        place = text.find(_plain(value))
+        place = text.find(wanted)
         while place >= 0:
             shift = place - begin
             for i in range(len(answer)):
@@ -39,11 +43,11 @@ def find_sources(
                 sources[i].update(
                     first + t for t in range(past - first) if starts[t] < high and starts[t + 1] > low
                 )
-            place = text.find(_plain(value), place + 1)
+            place = text.find(wanted, place + 1)
     return tuple(tuple(sorted(each)) for each in sources)
 
 
-def _pieces(tokenizer: Tokenizer, tokens: Sequence[int]) -> tuple[list[int], str]:
+def _pieces(tokenizer: Tokenizer, tokens: Iterable[int]) -> tuple[list[int], str]:
     """The text of tokens in the form of `_plain`, and the offset at which each token begins, and the last one ends.
 
     A character that several tokens share counts as one for each of them, which no value matches.

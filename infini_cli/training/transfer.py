@@ -31,7 +31,7 @@ def transfer_maps(
     seed: str,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
 ) -> None:
-    """Train maps and offsets of every memory layer; nothing else changes.
+    """Train maps and offsets of every memory layer; nothing else changes, and nothing at all without steps.
 
     Args:
         model: the base model, whose memory is not used.
@@ -39,7 +39,9 @@ def transfer_maps(
         settings: how long, on what.
         on_step: called after each step (from 1) with its loss.
     """
-    parameters = [p for memory in _memories(model) for p in map_parameters(memory)]
+    if not settings.steps:
+        return
+    parameters = [p for memory in model.memories() for p in map_parameters(memory)]
     optimizer = torch.optim.Adam(parameters, lr=settings.lr)
     mixture = parse_mixture(settings.mixture)
     setting = replace(setting, n_segments=settings.segments, split="train")
@@ -101,8 +103,3 @@ def _memory_layers(
         if layer.memory is not None:
             yield layer.attn, layer.memory, layer.attn_norm(x), turns
         x, _ = layer(x, turns, None, None, None)
-
-
-def _memories(model: InfiniTransformer) -> list[MemoryParameters]:
-    memories = [cast(Layer, module).memory for module in model.layers]
-    return [memory for memory in memories if memory is not None]

@@ -58,6 +58,6 @@ def ask(
         distance=distance,
         teacher_prompt=teacher,
         objective=objective,
-        sources=find_sources(tokenizer, document.tokens.tolist(), spans, accepted[0], answer),
+        sources=find_sources(tokenizer, document.tokens, spans, accepted[0], answer),
         details=details or {},
     )

@@ -82,5 +82,5 @@ def _continuation(setting: Setting, document: Document, key: str) -> Question:
         accepted=(key,),
         depth=depth,
         distance=distance,
-        sources=find_sources(tokenizer, document.tokens.tolist(), document.spans, key, answer),
+        sources=find_sources(tokenizer, document.tokens, document.spans, key, answer),
     )

@@ -88,9 +88,9 @@ def batch(setting: Setting):
 
 
 def traced(model, batch):
-    with attention_inputs(model) as read:
+    with attention_inputs(model, model.config.memory_layers) as read:
         after = read_documents(model, batch)
-    with attention_inputs(model) as asked:
+    with attention_inputs(model, model.config.memory_layers) as asked:
         score(model, batch, take_rows(after, batch.rows))
     return read, asked
 

@@ -43,6 +43,14 @@ def test_maps_come_closer_to_attention_and_nothing_else_changes(setting):
     }
 
 
+def test_without_steps_nothing_is_read_or_changed(setting):
+    """A recipe need not have a transfer: its mixture is then empty."""
+    model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    transfer_maps(model, setting, Transfer(), "seed", lambda step, loss: pytest.fail("a step"))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
 def test_all_that_maps_keys_and_queries_is_trained():
     model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
     assert len(map_parameters(model.layers[1].memory)) == 4
