@@ -82,7 +82,7 @@ def train(
     with join_workers(session.settings.device) as worker:
         session.reporter.quiet = session.reporter.quiet or not worker.speaks
         with session.reporter.progress(f"Training {plan.name}", total=1.0) as bar:
-            shown = _Shown(session, bar, plan.transfer.steps)
+            shown = _Shown(session, bar, plan.word_lookup.steps)
             try:
                 trained = loop.train(
                     plan,
@@ -93,7 +93,7 @@ def train(
                     device=worker.device,
                     adapter=adapter,
                     on_event=shown.event,
-                    on_transfer=shown.transfer,
+                    on_word_lookup=shown.word_lookup,
                     stop_after_steps=steps,
                 )
             except KeyboardInterrupt:
@@ -107,18 +107,19 @@ def train(
 class _Shown:
     """Tells how training goes."""
 
-    def __init__(self, session: Session, bar: "Progress", transfer_steps: int) -> None:
+    def __init__(self, session: Session, bar: "Progress", word_steps: int) -> None:
         self._reporter = session.reporter
         self._bar = bar
-        self._transfer_steps = transfer_steps
+        self._word_steps = word_steps
         self._first: Event | None = None
         self._last: Event | None = None
 
-    def transfer(self, step: int, loss: float) -> None:
-        """Show a step of the attention transfer, which comes before the first stage."""
-        self._bar.update(
-            0.0, detail=f"attention transfer, step {step} of {self._transfer_steps}, loss {loss:.3f}"
+    def word_lookup(self, step: int, loss: float, right: float) -> None:
+        """Show a step of the training of word keys, which comes before the first stage."""
+        detail = (
+            f"word keys, step {step} of {self._word_steps}, loss {loss:.3f}, {right:.0%} on the right words"
         )
+        self._bar.update(0.0, detail=detail)
 
     def event(self, event: "Event") -> None:
         """Show a step, and an evaluation in a line that stays."""

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from infini_cli.nn.memory import LayerMemory, MemoryState
 from infini_cli.nn.transformer import InfiniTransformer, Layer
+from infini_cli.nn.word_keys import Words
 
 SEGMENTS_KEPT = 256
 
@@ -34,16 +35,18 @@ class SharedReader:
         first, top = model.config.memory_layers[0], model.config.memory_layers[-1]
         turns = model.turns(0, segments.shape[-1])
         memories = model.by_layer(state)
+        tokens = torch.from_numpy(segments).to(model.device)
+        words = Words(tokens, model.embed(tokens))
         x = self._below(segments, first)
         after: list[LayerMemory] = []
         for index in range(first, top):
-            x, memory = model.layers[index](x, turns, memories[index], None, None)
+            x, memory = model.layers[index](x, words, turns, memories[index], None, None)
             if memory is not None:
                 after.append(memory)
         last, held = cast(Layer, model.layers[top]), memories[top]
         assert last.memory is not None
         assert held is not None
-        after.append(last.attn.write(last.attn_norm(x), last.memory, held))
+        after.append(last.attn.write(last.attn_norm(x), words, last.memory, held))
         return tuple(after)
 
     def _below(self, segments: npt.NDArray[np.int64], first: int) -> Tensor:
@@ -55,9 +58,10 @@ class SharedReader:
         if missing:
             tokens = torch.from_numpy(np.stack(list(missing.values()))).to(self._model.device)
             x = self._model.embed(tokens).unsqueeze(0)  # (1, N, T, d)
+            words = Words(tokens.unsqueeze(0), x)
             turns = self._model.turns(0, tokens.shape[-1])
             for layer in self._model.layers[:first]:
-                x, _ = layer(x, turns, None, None, None)
+                x, _ = layer(x, words, turns, None, None, None)
             found |= zip(missing, x[0], strict=True)
         for key in keys:
             # a copy: a view would keep all segments of its pass

@@ -12,6 +12,7 @@ from infini_cli.nn.config import MemoryConfig, ModelConfig
 from infini_cli.nn.memory import LayerMemory, empty_rows, features, retrieve, update, written
 from infini_cli.nn.rope import rotate
 from infini_cli.nn.window import LayerWindow
+from infini_cli.nn.word_keys import WordKeys, Words
 
 SHORT = 128  # tokens
 
@@ -28,18 +29,19 @@ class MemoryParameters(nn.Module):
         self.beta = nn.Parameter(
             torch.full((heads,), float(memory.beta_init))
         )  # equation 10, one per query head
-        learned = memory.feature_map != "elu"
+        words = memory.word_keys
+        learned = memory.feature_map != "elu" and not words
         # the maps start as the identity: phi is then that of the paper (or plain DPFP); E = factor * D
         start = turned(torch.eye(dim), memory.map_factor)
         self.query_map = nn.Parameter(start.repeat(heads, 1, 1)) if learned else None  # (H, D, E)
         self.key_map = nn.Parameter(start.repeat(kv_heads, 1, 1)) if learned else None  # (G, D, E)
         # a softmax would see little but what all keys have in common, which is more than what tells them apart
-        centred = memory.feature_map == "hedgehog"
+        centred = memory.feature_map == "hedgehog" and not words
         self.query_offset = nn.Parameter(torch.zeros(heads, dim)) if centred else None  # (H, D)
         self.key_offset = nn.Parameter(torch.zeros(kv_heads, dim)) if centred else None  # (G, D)
-        own = memory.own_keys
-        self.q = nn.Linear(config.d_model, heads * dim, bias=False) if own else None
-        self.k = nn.Linear(config.d_model, kv_heads * dim, bias=False) if own else None
+        # words are asked for as they are written, and by all heads that share a memory alike
+        mapped = memory.map_factor * dim
+        self.words = WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped) if words else None
         self.write = nn.Linear(config.d_model, kv_heads) if memory.write_gate else None
         self.write_threshold = memory.write_threshold
         if self.write is not None:
@@ -49,21 +51,29 @@ class MemoryParameters(nn.Module):
         if self.read is not None:
             nn.init.zeros_(self.read.weight)  # every token reads with the head's own share, until trained
 
-    def queries(self, hidden: Tensor, q: Tensor) -> Tensor:
-        """What the memory is asked with: its own projection of hidden (…, T, d), or else attention's q (…, H, T, D)."""
-        return q if self.q is None else split_heads(self.q(hidden.float()), q.shape[-3])
+    def queries(self, q: Tensor, words: Words, before: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """What the memory is asked with: (…, G, T, D) made of the words so far, or else attention's own q (…, H, T, D).
 
-    def keys(self, hidden: Tensor, k: Tensor) -> Tensor:
-        """What values are written under: its own projection of hidden (…, T, d), or else attention's k (…, G, T, D)."""
-        return k if self.k is None else split_heads(self.k(hidden.float()), k.shape[-3])
+        With it the sums of those words, which the next tokens take as `before`: see WordKeys.
+        """
+        return (q, None) if self.words is None else self.words.queries(words, before)
+
+    def keys(self, k: Tensor, words: Words, shift: int, valid: Tensor | None) -> Tensor:
+        """What values are written under, (…, G, T, D): made of the words around, or else attention's own k.
+
+        shift: see `earlier`; valid: see WordKeys.keys.
+        """
+        return earlier(k if self.words is None else self.words.keys(words, shift, valid), shift)
 
     def query_features(self, q: Tensor) -> Tensor:
-        """phi of un-rotated queries (…, H, T, D): (…, H, T, F)."""
-        return features(q, self.feature_map, self.query_map, self.query_offset)
+        """phi of queries (…, H or G, T, D): (…, H or G, T, F)."""
+        map_ = self.query_map if self.words is None else self.words.map
+        return features(q, self.feature_map, map_, self.query_offset)
 
     def key_features(self, k: Tensor) -> Tensor:
-        """phi of un-rotated keys (…, G, T, D): (…, G, T, F)."""
-        return features(k, self.feature_map, self.key_map, self.key_offset)
+        """phi of keys (…, G, T, D): (…, G, T, F)."""
+        map_ = self.key_map if self.words is None else self.words.map
+        return features(k, self.feature_map, map_, self.key_offset)
 
     def strength(self, hidden: Tensor) -> Tensor | None:
         """w_t, the share of each token to write: hidden (…, T, d) to (…, G, T), or None without a gate."""
@@ -111,6 +121,7 @@ class Attention(nn.Module):
     def forward(
         self,
         hidden: Tensor,
+        words: Words,
         rotations: Rotations,
         parameters: MemoryParameters | None,
         memory: LayerMemory | None,
@@ -126,13 +137,14 @@ class Attention(nn.Module):
         cos, sin = rotations
         attended = local_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, self.config.sliding_window)
         if memory is not None and parameters is not None:
-            recalled, seen, memory = self.walk(hidden, q, k, v, parameters, memory, valid, fresh)
+            recalled, seen, memory = self.walk(hidden, words, q, k, v, parameters, memory, valid, fresh)
             attended = mix(attended, recalled, seen, parameters.share(hidden))
         return self.o(join_heads(attended)), memory
 
     def walk(
         self,
         hidden: Tensor,
+        words: Words,
         q: Tensor,
         k: Tensor,
         v: Tensor,
@@ -147,18 +159,26 @@ class Attention(nn.Module):
         """
         config = self.memory_config
         assert config is not None
-        phi_q = group(parameters.query_features(parameters.queries(hidden, q)), self.config.n_kv_heads)
+        asked, _ = parameters.queries(q, words)
+        phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
         recalled, seen = [], []
-        for s, write in enumerate(self.writes(hidden, k, v, parameters, valid)):
+        for s, write in enumerate(self.writes(hidden, words, k, v, parameters, valid)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
-            recalled.append(retrieve(phi_q[:, s], memory, config.eps))  # (B, G, R*T, D)
+            recalled.append(self._by_head(retrieve(phi_q[:, s], memory, config.eps), q[:, s]))
             seen.append(written(memory))
             memory = update(memory, *write, rule=config.update, eps=config.eps)
-        return torch.stack(recalled, dim=1).reshape(q.shape), torch.stack(seen, dim=1), memory
+        return torch.stack(recalled, dim=1), torch.stack(seen, dim=1), memory
+
+    def _by_head(self, recalled: Tensor, q: Tensor) -> Tensor:
+        """What query heads of the shape of q (B, H, T, D) read: recalled (B, G, R*T, D), or (B, G, T, D) for all R."""
+        kv_heads, length = recalled.shape[1], q.shape[-2]
+        shared = self.config.n_heads // kv_heads
+        return recalled.unflatten(2, (-1, length)).expand(-1, -1, shared, -1, -1).reshape(q.shape)
 
     def write(
         self,
         hidden: Tensor,
+        words: Words,
         parameters: MemoryParameters,
         memory: LayerMemory,
         valid: Tensor | None = None,
@@ -168,18 +188,24 @@ class Attention(nn.Module):
         config = self.memory_config
         assert config is not None
         k, v = self.keys_values(hidden)
-        for s, write in enumerate(self.writes(hidden, k, v, parameters, valid)):
+        for s, write in enumerate(self.writes(hidden, words, k, v, parameters, valid)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             memory = update(memory, *write, rule=config.update, eps=config.eps)
         return memory
 
     def writes(
-        self, hidden: Tensor, k: Tensor, v: Tensor, parameters: MemoryParameters, valid: Tensor | None
+        self,
+        hidden: Tensor,
+        words: Words,
+        k: Tensor,
+        v: Tensor,
+        parameters: MemoryParameters,
+        valid: Tensor | None,
     ) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         """What each segment writes: features (B, G, T, F), values (B, G, T, D), strength (B, G, T)."""
         config = self.memory_config
         assert config is not None
-        keys = earlier(parameters.keys(hidden, k), config.key_shift)
+        keys = parameters.keys(k, words, config.key_shift, valid)
         phi_k = parameters.key_features(keys)  # (B, S, G, T, F)
         strength = parameters.strength(hidden)  # (B, S, G, T)
         if valid is not None:
@@ -193,6 +219,7 @@ class Attention(nn.Module):
     def extend(
         self,
         hidden: Tensor,
+        words: Words,
         rotations: Rotations,
         parameters: MemoryParameters | None,
         memory: LayerMemory | None,
@@ -204,8 +231,9 @@ class Attention(nn.Module):
         keys, values = window.append(rotate(k, cos, sin), v)  # (B, G, P+T, D)
         attended = local_attention(rotate(q, cos, sin), keys, values, self.config.sliding_window)
         if memory is not None and parameters is not None and self.memory_config is not None:
-            phi_q = group(parameters.query_features(parameters.queries(hidden, q)), self.config.n_kv_heads)
-            recalled = retrieve(phi_q, memory, self.memory_config.eps).reshape(q.shape)
+            asked, window.words = parameters.queries(q, words, window.words)
+            phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
+            recalled = self._by_head(retrieve(phi_q, memory, self.memory_config.eps), q)
             attended = mix(attended, recalled, written(memory), parameters.share(hidden))
         return self.o(join_heads(attended))
 

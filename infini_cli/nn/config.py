@@ -34,8 +34,8 @@ class MemoryConfig:
 
     layers: tuple[int, ...]  # indices of the layers that carry a memory
     feature_map: FeatureMap = "elu"  # phi
-    map_factor: int = 1  # rows of a hedgehog map for each dimension of a key; more features, a larger memory
-    own_keys: bool = False  # keys and queries of the memory's own, in place of those of the layer's attention
+    map_factor: int = 1  # rows of a hedgehog map for each dimension of a head; more features, a larger memory
+    word_keys: int = 0  # size of keys and queries made of words; 0: those of the layer's attention
     key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
@@ -56,6 +56,10 @@ class MemoryConfig:
             )
         if self.key_shift < 0:
             raise ValueError(f"key_shift is {self.key_shift}; it must be at least 0")
+        if self.word_keys < 0 or (self.word_keys and self.feature_map != "hedgehog"):
+            raise ValueError(
+                f"word_keys is {self.word_keys}; it must be at least 0, and 0 for {self.feature_map!r}"
+            )
         if not 0 <= self.write_threshold < 1:
             raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")
         if self.write_threshold > 0 and not self.write_gate:

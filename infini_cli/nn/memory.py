@@ -69,7 +69,7 @@ def features(
     if offset is not None:
         x = x - offset.unsqueeze(-2)
     if weight is not None:
-        x = torch.einsum("b...htd,hde->b...hte", x, weight)
+        x = torch.einsum("...htd,hde->...hte", x, weight)
     if feature_map == "dpfp-3":
         r = F.relu(torch.cat((x, -x), dim=-1))  # (…, 2D)
         return torch.cat([r * r.roll(shift, dims=-1) for shift in (1, 2, 3)], dim=-1)  # (…, 6D)

@@ -24,10 +24,17 @@ def logits(
     memory: Memory = {}
     out = []
     for tokens in segments:
-        x = w["embed.weight"][list(tokens)]  # (T, d)
+        x = embedded = w["embed.weight"][list(tokens)]  # (T, d)
         for i in range(config.n_layers):
             x = x + attention(
-                w, f"layers.{i}.", config, i, norm(x, w[f"layers.{i}.attn_norm.weight"], config), memory
+                w,
+                f"layers.{i}.",
+                config,
+                i,
+                norm(x, w[f"layers.{i}.attn_norm.weight"], config),
+                embedded,
+                tokens,
+                memory,
             )
             h = norm(x, w[f"layers.{i}.mlp_norm.weight"], config)
             gate, up = h @ w[f"layers.{i}.mlp.gate.weight"].T, h @ w[f"layers.{i}.mlp.up.weight"].T
@@ -38,9 +45,19 @@ def logits(
 
 
 def attention(
-    w: Mapping[str, Tensor], name: str, config: ModelConfig, layer: int, h: Tensor, memory: Memory
+    w: Mapping[str, Tensor],
+    name: str,
+    config: ModelConfig,
+    layer: int,
+    h: Tensor,
+    embedded: Tensor,
+    tokens: Sequence[int],
+    memory: Memory,
 ) -> Tensor:
-    """One layer's attention over one segment h (T, d); reads `memory`, then writes this segment into it."""
+    """One layer's attention over one segment h (T, d); reads `memory`, then writes this segment into it.
+
+    embedded (T, d): the segment's tokens before the first layer.
+    """
     length, dim, shared = len(h), config.head_dim, config.n_heads // config.n_kv_heads
     form = config.memory if config.memory is not None and layer in config.memory.layers else None
     out = torch.zeros(length, config.n_heads * dim, dtype=torch.float64)
@@ -50,7 +67,9 @@ def attention(
         v = head_of(w, name + "attn.v", h, g, dim, config, None)
         for n in range(g * shared, (g + 1) * shared):
             q = head_of(w, name + "attn.q", h, n, dim, config, name + "attn.q_norm.weight")
-            asked = projected(w, name + "memory.q", h, n, dim) if form is not None and form.own_keys else q
+            asked = q
+            if form is not None and form.word_keys:
+                asked = word_queries(w, name + "memory.words.", embedded, tokens, g, form.word_keys)
             for t in range(length):
                 first = 0 if config.sliding_window is None else max(0, t - config.sliding_window + 1)
                 scores = torch.stack(
@@ -62,7 +81,8 @@ def attention(
                 attended = scores.softmax(dim=0) @ v[first : t + 1]
                 matrix, z = memory.get((layer, g), (None, None))
                 if form is not None and matrix is not None and z is not None and z.any():
-                    phi_q = phi(asked[t], form, w, name + "memory.query", n)
+                    asking = ("words.", g) if form.word_keys else ("query_", n)
+                    phi_q = phi(asked[t], form, w, name + "memory." + asking[0], asking[1])
                     recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
                     beta = w[name + "memory.beta"][n]
                     if form.read_gate:
@@ -71,7 +91,9 @@ def attention(
                     attended = share * recalled + (1 - share) * attended  # equation 10
                 out[t, n * dim : (n + 1) * dim] = attended
         if form is not None:
-            writes[g] = (projected(w, name + "memory.k", h, g, dim) if form.own_keys else k, v)
+            if form.word_keys:
+                k = word_keys(w, name + "memory.words.", embedded, tokens, g, form.word_keys, form.key_shift)
+            writes[g] = (k, v)
     for g, (k, v) in writes.items():
         assert form is not None
         features = form.feature_dim(dim)
@@ -80,7 +102,7 @@ def attention(
         added_matrix, added_z = torch.zeros_like(matrix), torch.zeros_like(z)
         for t in range(length):
             label = t - form.key_shift if t >= form.key_shift else t
-            phi_k = phi(k[label], form, w, name + "memory.key", g)
+            phi_k = phi(k[label], form, w, name + "memory." + ("words." if form.word_keys else "key_"), g)
             value = v[t]
             if form.update == "delta":
                 value = value - (phi_k @ matrix) / (
@@ -96,12 +118,59 @@ def attention(
     return out @ w[name + "attn.o.weight"].T
 
 
+def word_queries(
+    w: Mapping[str, Tensor], name: str, embedded: Tensor, tokens: Sequence[int], head: int, dim: int
+) -> Tensor:
+    """One head's queries (T, D) of what each token and those before it are."""
+    decay = torch.sigmoid(w[name + "query_decay"][head])
+    total, queries = torch.zeros(dim, dtype=torch.float64), []
+    for e in words_of(w, name, embedded, tokens, head, dim):
+        total = e + decay * total
+        queries.append(total / total.norm() * math.sqrt(dim))
+    return torch.stack(queries)
+
+
+def word_keys(
+    w: Mapping[str, Tensor],
+    name: str,
+    embedded: Tensor,
+    tokens: Sequence[int],
+    head: int,
+    dim: int,
+    shift: int,
+) -> Tensor:
+    """One head's keys (T, D): the words up to each token, and those behind the token that its key will label."""
+    decay, after = (torch.sigmoid(w[name + each][head]) for each in ("key_decay", "after_decay"))
+    words = words_of(w, name, embedded, tokens, head, dim)
+    keys = []
+    for t in range(len(words)):
+        total = torch.zeros(dim, dtype=torch.float64)
+        for u in range(len(words)):
+            if u <= t:
+                total += decay ** (t - u) * words[u]
+            if u > t + shift:
+                total += w[name + "after_share"][head] * after ** (u - t - shift - 1) * words[u]
+        keys.append(total / total.norm() * math.sqrt(dim))
+    return torch.stack(keys)
+
+
+def words_of(
+    w: Mapping[str, Tensor], name: str, embedded: Tensor, tokens: Sequence[int], head: int, dim: int
+) -> list[Tensor]:
+    """What each token adds to one head's sums, (D,) each."""
+    rows = slice(head * dim, (head + 1) * dim)
+    weight, bias = w[name + "projection.weight"][rows], w[name + "projection.bias"][rows]
+    return [
+        w[name + "salience"][token] * (weight @ e + bias) for token, e in zip(tokens, embedded, strict=True)
+    ]
+
+
 def phi(x: Tensor, form: MemoryConfig, w: Mapping[str, Tensor], name: str, head: int) -> Tensor:
-    """Features (F,) of an un-rotated query or key x (D,); `name` is that of its map without the ending."""
-    if form.feature_map == "hedgehog":
-        x = x - w[name + "_offset"][head]
+    """Features (F,) of an un-rotated query or key x (D,); `name` is that of its map without "map"."""
+    if form.feature_map == "hedgehog" and not form.word_keys:
+        x = x - w[name + "offset"][head]
     if form.feature_map != "elu":
-        x = x @ w[name + "_map"][head]
+        x = x @ w[name + "map"][head]
     if form.feature_map == "hedgehog":
         return torch.cat((x, -x)).softmax(dim=0)
     if form.feature_map != "dpfp-3":

@@ -17,6 +17,7 @@ from infini_cli.nn.config import ModelConfig
 from infini_cli.nn.memory import LayerMemory, MemoryState
 from infini_cli.nn.rope import inverse_frequencies, rotations
 from infini_cli.nn.window import Window
+from infini_cli.nn.word_keys import Words
 
 
 class MLP(nn.Module):
@@ -49,12 +50,13 @@ class Layer(nn.Module):
     def forward(
         self,
         x: Tensor,
+        words: Words,
         turns: Rotations,
         memory: LayerMemory | None,
         valid: Tensor | None,
         fresh: Tensor | None,
     ) -> tuple[Tensor, LayerMemory | None]:
-        attended, memory = self.attn(self.attn_norm(x), turns, self.memory, memory, valid, fresh)
+        attended, memory = self.attn(self.attn_norm(x), words, turns, self.memory, memory, valid, fresh)
         x = x + attended
         return x + self.mlp(self.mlp_norm(x)), memory
 
@@ -99,11 +101,12 @@ class InfiniTransformer(nn.Module):
         memories = self.by_layer(state)
         after: list[LayerMemory] = []
         x = self.embed(tokens)  # (B, S, T, d)
+        words = Words(tokens, x)
         for layer, memory in zip(self.layers, memories, strict=True):
             if self.checkpoint_layers and torch.is_grad_enabled() and x.requires_grad:
-                x, memory = checkpoint(layer, x, turns, memory, valid, fresh, use_reentrant=False)
+                x, memory = checkpoint(layer, x, words, turns, memory, valid, fresh, use_reentrant=False)
             else:
-                x, memory = layer(x, turns, memory, valid, fresh)
+                x, memory = layer(x, words, turns, memory, valid, fresh)
             if memory is not None:
                 after.append(memory)
         return self.norm(x), tuple(after)
@@ -119,15 +122,16 @@ class InfiniTransformer(nn.Module):
         after: list[LayerMemory] = []
         top = self.config.memory_layers[-1]
         x = self.embed(tokens)  # (B, S, T, d)
+        words = Words(tokens, x)
         for layer, memory in zip(self.layers[:top], memories, strict=False):
-            x, memory = layer(x, turns, memory, valid, fresh)
+            x, memory = layer(x, words, turns, memory, valid, fresh)
             if memory is not None:
                 after.append(memory)
         last = cast(Layer, self.layers[top])
         held = memories[top]
         assert last.memory is not None
         assert held is not None
-        after.append(last.attn.write(last.attn_norm(x), last.memory, held, valid, fresh))
+        after.append(last.attn.write(last.attn_norm(x), words, last.memory, held, valid, fresh))
         return tuple(after)
 
     def extend(self, tokens: Tensor, state: MemoryState, window: Window) -> Tensor:
@@ -140,9 +144,10 @@ class InfiniTransformer(nn.Module):
             raise ValueError(f"{start} + {length} tokens do not fit into a window of {window.capacity}")
         turns = self.turns(start, length)
         x = self.embed(tokens)  # (B, T, d)
+        words = Words(tokens, x)
         for module, memory, held in zip(self.layers, self.by_layer(state), window.layers, strict=True):
             layer = cast(Layer, module)
-            x = x + layer.attn.extend(layer.attn_norm(x), turns, layer.memory, memory, held)
+            x = x + layer.attn.extend(layer.attn_norm(x), words, turns, layer.memory, memory, held)
             x = x + layer.mlp(layer.mlp_norm(x))
         return self.logits(self.norm(x[:, -1]))
 

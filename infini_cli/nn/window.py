@@ -16,6 +16,7 @@ class LayerWindow:
         self.keys = torch.empty(shape, dtype=dtype, device=device)  # (B, G, capacity, D)
         self.values = torch.empty_like(self.keys)
         self.length = 0
+        self.words: Tensor | None = None  # sums of the words so far: see WordKeys
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add (B, G, T, D) each; return views of all that is held, (B, G, P+T, D) each."""

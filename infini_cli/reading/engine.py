@@ -117,7 +117,7 @@ _LATER_ADDITIONS = {
     "write_threshold": 0.0,
     "read_gate": False,
     "map_factor": 1,
-    "own_keys": False,
+    "word_keys": 0,
     "key_shift": 0,
 }
 

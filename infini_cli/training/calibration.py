@@ -20,6 +20,7 @@ from torch import Tensor
 
 from infini_cli.nn.attention import turned
 from infini_cli.nn.transformer import InfiniTransformer, Layer
+from infini_cli.nn.word_keys import Words
 from infini_cli.training.composition import take_prose
 from infini_cli.training.tasks.sample import Setting
 
@@ -34,7 +35,9 @@ def whiten_maps(model: InfiniTransformer, setting: Setting, seed: str) -> None:
     rng = Random(seed)
     books = setting.corpus.books_of("train")
     tokens = [take_prose(rng, books, "flowing", _TOKENS).tokens for _ in range(_STRETCHES)]
-    x = model.embed(torch.stack([torch.from_numpy(each) for each in tokens]).to(model.device).unsqueeze(1))
+    ids = torch.stack([torch.from_numpy(each) for each in tokens]).to(model.device).unsqueeze(1)
+    x = model.embed(ids)
+    words = Words(ids, x)
     turns = model.turns(0, _TOKENS)
     for module in model.layers:
         layer = cast(Layer, module)
@@ -55,7 +58,7 @@ def whiten_maps(model: InfiniTransformer, setting: Setting, seed: str) -> None:
                 factor = memory.key_map.shape[-1] // memory.key_map.shape[-2]
                 memory.query_map[heads] = turned(query_map, factor).float()
                 memory.key_map[g] = turned(key_map, factor).float()
-        x, _ = layer(x, turns, None, None, None)
+        x, _ = layer(x, words, turns, None, None, None)
 
 
 def aligned_maps(queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,21 +8,23 @@ this question asks for from what the others ask of the same document. Taught as 
 work: the features of all answers become the same one, and a softmax that is sure of itself learns no more.
 
 Shapes: B documents, S segments, T tokens in a segment, n = B * S * T, Q questions, L tokens asked, N scored tokens,
-H query heads, G key/value heads, R = H / G, F features, d width.
+A tokens asked for, H query heads, G key/value heads, R = H / G, F features, d width.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from infini_cli.nn.attention import group
 from infini_cli.nn.transformer import InfiniTransformer, Layer
+from infini_cli.nn.word_keys import Words
 from infini_cli.training.batches import IGNORED, Batch
 
 _FLOOR = 1e-6  # of a probability
+_EVERY = 4  # scored token that teaches the gates: reads of all of them take long
 
 
 @contextmanager
@@ -42,6 +44,59 @@ def attention_inputs(model: InfiniTransformer, layers: Sequence[int]) -> Iterato
             hook.remove()
 
 
+class Lookup(NamedTuple):
+    """What a batch's scored tokens are to find."""
+
+    wanted: Tensor  # (N, 2) question and token of each scored token that has sources
+    asked_for: Tensor  # (A,) all tokens of the documents, flat, that any of them is to find
+    right: Tensor  # (N, A) bool: what each is to find
+    own: Tensor  # (N, A) bool: what is asked for of the same document, which is hardest to tell apart
+    shares: Tensor  # (N,) of each in a mean
+
+    @classmethod
+    def of(cls, batch: Batch) -> "Lookup":
+        """Of a batch that has sources."""
+        scored, place = batch.sources.unbind(dim=1)
+        numbers, row = scored.unique(return_inverse=True)
+        wanted = (batch.targets != IGNORED).nonzero()[numbers]
+        asked_for, column = place.unique(return_inverse=True)
+        right = torch.zeros(len(wanted), len(asked_for), dtype=torch.bool, device=place.device)
+        right[row, column] = True
+        document = asked_for // batch.documents[0].numel()
+        own = batch.rows[wanted[:, 0]][:, None] == document
+        return cls(wanted, asked_for, right, own, token_shares(wanted[:, 0]))
+
+    def missed(self, phi_q: Tensor, phi_k: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of reads with features phi_q (H or G, N, F) of phi_k (G, A, F), no gates.
+
+        Returns -log of their share on the right of all tokens asked for, which are as many as a long document leaves in
+        a memory, a mean over heads and over what each is to find: an answer's first token, or, the first of every three
+        heads, those after it. And the share among those of the same document, (N,) mean over heads.
+        """
+        weights = _weights(phi_q, phi_k)  # (G, R, N, A)
+        right = (weights * self.right).sum(dim=-1)  # (G, R, N)
+        losses = -(right / (weights.sum(dim=-1) + _FLOOR) + _FLOOR).log()
+        first = begins(self.wanted[:, 0])
+        of_head = torch.stack([~first if g % 3 == 0 else first for g in range(len(phi_k))])[
+            :, None
+        ]  # (G, 1, N)
+        loss = ((losses * of_head).sum(dim=-1) / of_head.sum(dim=-1).clamp(min=1)).mean()
+        among_own = right / ((weights * self.own).sum(dim=-1) + _FLOOR)
+        return loss, among_own.detach().mean(dim=(0, 1))
+
+    @torch.no_grad()
+    def looks(self, phi_q: Tensor, phi_k: Tensor) -> Tensor:
+        """Where every fourth scored token looks, (G, R, N/4, n): phi_q (H or G, N, F) · phi_k (G, n, F), no gates."""
+        return _weights(phi_q[:, ::_EVERY], phi_k)
+
+    def lost(self, looks: Tensor, strength: Tensor) -> Tensor:
+        """-log of the share of all that is asked for in what those looks find under gates of strength (G, n)."""
+        gated = looks * strength[:, None, None]
+        kept = gated[..., self.asked_for].sum(dim=-1) / (gated.sum(dim=-1) + _FLOOR)  # (G, R, N/4)
+        shares = self.shares[::_EVERY]
+        return -(shares / shares.sum() * (kept + _FLOOR).log()).sum(dim=-1).mean()
+
+
 def lookup_loss(
     model: InfiniTransformer, batch: Batch, read: dict[int, Tensor], asked: dict[int, Tensor]
 ) -> Tensor:
@@ -55,46 +110,40 @@ def lookup_loss(
     """
     if not len(batch.sources):
         return torch.zeros((), device=model.device)
-    wanted, row, place = looked_up(batch)
-    asked_for = place.unique()  # all tokens that any question of the batch is to find
-    share = token_shares(wanted[:, 0])  # (N,)
-    # what is asked for of the same document: that which is hardest to tell apart
-    document = asked_for // batch.documents[0].numel()
-    own = batch.rows[wanted[:, 0]][:, None] == document  # (N, number of asked_for)
+    lookup = Lookup.of(batch)
+    questions = batch.tokens.unsqueeze(1)  # (Q, 1, L)
+    told, asking = (
+        Words(batch.documents, model.embed(batch.documents)),
+        Words(questions, model.embed(questions)),
+    )
     losses = []
     for index in model.config.memory_layers:
         layer = cast(Layer, model.layers[index])
         memory = layer.memory
         assert memory is not None
-        asking = asked[index].flatten(1, 2)[wanted[:, 0], wanted[:, 1]]  # (N, d)
-        asking = asking.unsqueeze(0)  # (1, N, d)
-        phi_q = memory.query_features(memory.queries(asking, layer.attn.queries(asking)))[0]  # (H, N, F)
-        hidden = read[index]  # (B, S, T, d)
-        writes = layer.attn.writes(hidden, *layer.attn.keys_values(hidden), memory, None)
-        phi_k = torch.stack([phi for phi, _, _ in writes]).transpose(0, 1)  # (B, S, G, T, F)
+        q, _ = memory.queries(layer.attn.queries(asked[index]), asking)  # (Q, 1, H or G, L, D)
+        phi_q = memory.query_features(at(q, lookup.wanted))  # (H or G, N, F)
+        keys, values = layer.attn.keys_values(read[index])
+        writes = layer.attn.writes(read[index], told, keys, values, memory, None)
+        phi_k = torch.stack([phi for phi, _, _ in writes], dim=1)  # (B, S, G, T, F)
         phi_k = phi_k.movedim(2, 0).flatten(1, 3)  # (G, n, F)
-        weights = group(phi_q, len(phi_k)) @ phi_k.transpose(-1, -2)  # (G, R*N, n)
-        weights = weights.unflatten(1, (-1, len(wanted)))  # (G, R, N, n)
-        right = torch.zeros_like(weights[..., 0]).index_add(2, row, weights[..., row, place])  # (G, R, N)
-        found = right / ((weights[..., asked_for] * own).sum(dim=-1) + _FLOOR)  # (G, R, N)
-        losses.append(-(share * (found + _FLOOR).log()).sum(dim=-1).mean())
+        losses.append(lookup.missed(phi_q, phi_k[:, lookup.asked_for])[0])
         if memory.write is not None:
             strength = torch.stack([each for _, _, each in writes if each is not None])  # (S, B, G, T)
-            strength = strength.permute(2, 1, 0, 3).flatten(1)[:, None, None]  # (G, 1, 1, n)
-            gated = weights.detach() * strength
-            kept = gated[..., asked_for].sum(dim=-1) / (gated.sum(dim=-1) + _FLOOR)  # (G, R, N)
-            losses.append(-(share * (kept + _FLOOR).log()).sum(dim=-1).mean())
+            strength = strength.permute(2, 1, 0, 3).flatten(1)  # (G, n)
+            losses.append(lookup.lost(lookup.looks(phi_q, phi_k), strength))
     return torch.stack(losses).sum() / len(model.config.memory_layers)
 
 
-def looked_up(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """The N scored tokens that have sources, and P pairs of one of them and one of its sources.
+def at(q: Tensor, wanted: Tensor) -> Tensor:
+    """The queries (H, N, D) of the wanted (N, 2) questions and tokens among q (Q, 1, H, L, D)."""
+    return q[wanted[:, 0], 0, :, wanted[:, 1]].transpose(0, 1)
 
-    Returns question and token of each (N, 2), and of each pair the scored token's number (P,) and the source (P,).
-    """
-    scored, place = batch.sources.unbind(dim=1)
-    numbers, row = scored.unique(return_inverse=True)
-    return (batch.targets != IGNORED).nonzero()[numbers], row, place
+
+def _weights(phi_q: Tensor, phi_k: Tensor) -> Tensor:
+    """phi_q (H or G, N, F) · phi_k (G, n, F): (G, R or 1, N, n)."""
+    weights = group(phi_q, len(phi_k)) @ phi_k.transpose(-1, -2)
+    return weights.unflatten(1, (-1, phi_q.shape[-2]))
 
 
 def begins(question: Tensor) -> Tensor:

@@ -34,11 +34,10 @@ from infini_cli.training.losses import (
 )
 from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import make_optimizer, set_rate
-from infini_cli.training.pairs import align_on_pairs
 from infini_cli.training.recall import Recall, measure_recall, pooled
 from infini_cli.training.recipe import Recipe, StageConfig
 from infini_cli.training.tasks.sample import Setting
-from infini_cli.training.transfer import transfer_maps
+from infini_cli.training.word_lookup import freeze, learn_word_keys
 
 T = TypeVar("T")
 
@@ -118,7 +117,7 @@ def train(
     device: torch.device,
     adapter: Path | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
-    on_transfer: Callable[[int, float], None] = lambda step, loss: None,
+    on_word_lookup: Callable[[int, float, float], None] = lambda step, loss, right: None,
     checkpoint_seconds: float = 120.0,
     stop_after_steps: int | None = None,
 ) -> Path:
@@ -130,7 +129,7 @@ def train(
         folder: where checkpoint, log and adapter are written.
         adapter: an adapter of the same form to begin from, in place of an untrained one.
         on_event: called after each step and each evaluation.
-        on_transfer: called after each step of the attention transfer, with the step and its loss.
+        on_word_lookup: called after each step of the training of word keys: see learn_word_keys.
         checkpoint_seconds: at least so long between two checkpoints.
         stop_after_steps: end this process early, with a checkpoint.
 
@@ -153,21 +152,15 @@ def train(
     if adapter is not None:
         load_adapter(model, adapter, base=base_fingerprint, merged=False)
     else:
-        if recipe.memory.feature_map == "hedgehog" and not (folder / CHECKPOINT).exists():
-            if recipe.memory.own_keys:
-                align_on_pairs(
-                    model,
-                    parse_mixture(recipe.stages[0].mixture),
-                    replace(setting, n_segments=min(recipe.stages[0].segments)),
-                    recipe.pairs_documents,
-                    f"pairs/{recipe.seed}",
-                )
-            else:
+        if not (folder / CHECKPOINT).exists():
+            if recipe.memory.word_keys:
+                learn_word_keys(model, setting, recipe.word_lookup, f"words/{recipe.seed}", on_word_lookup)
+            elif recipe.memory.feature_map == "hedgehog":
                 whiten_maps(model, setting, f"maps/{recipe.seed}")
-            sized = replace(setting, segment_length=recipe.memory.segment_length)
-            transfer_maps(model, sized, recipe.transfer, f"transfer/{recipe.seed}", on_transfer)
         if recipe.lora is not None:
             inject(model, recipe.lora)
+    if recipe.memory.word_keys:
+        freeze(model)
     step_module: nn.Module = Step(model, teacher, recipe)
     optimizer = make_optimizer(model, recipe.optimizer)
     progress, backgrounds = resume(folder / CHECKPOINT, recipe, model, optimizer)
@@ -341,7 +334,9 @@ def save(
 ) -> None:
     """Write a checkpoint; the old one stays until the new one is complete."""
     temporary = file.with_name(file.name + ".part")
-    trained = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+    trained = {
+        name: p.detach() for name, p in model.named_parameters() if p.requires_grad or ".memory." in name
+    }
     torch.save(
         {
             "recipe": json.dumps(recipe.to_dict(), sort_keys=True),

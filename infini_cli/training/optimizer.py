@@ -13,7 +13,7 @@ def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
         ValueError: nothing requires a gradient.
     """
     groups: dict[str, list[nn.Parameter]] = {"lora": [], "map": [], "gate": []}
-    mapping = ("_map", "_offset", "memory.q.weight", "memory.k.weight")
+    mapping = ("_map", "_offset")
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             kind = "lora" if ".lora_" in name else "map" if name.endswith(mapping) else "gate"

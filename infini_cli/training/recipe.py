@@ -61,12 +61,15 @@ class Losses:
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer:
-    """Before the stages: how maps learn from the base model's attention; see transfer.transfer_maps."""
+class WordLookup:
+    """Before the stages: how word keys learn what to find; see word_lookup.learn_word_keys."""
 
-    steps: int = 0
-    lr: float = 3e-3
+    steps: int = 300
+    lr: float = 2e-3  # of projections; five times as much for maps and decays
+    batch_documents: int = 16
     segments: int = 3  # of the documents
+    uses: int = 3  # of each batch: as it is, then with words swapped for others
+    known_words: int = 300  # the most frequent tokens, which are never swapped for others
     mixture: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -88,11 +91,10 @@ class Recipe:
     memory: MemoryConfig
     stages: tuple[StageConfig, ...]
     lora: LoRAConfig | None = None
-    transfer: Transfer = Transfer()
+    word_lookup: WordLookup = WordLookup()
     optimizer: Optimizer = Optimizer()
     losses: Losses = Losses()
     evaluation: Evaluation = Evaluation()
-    pairs_documents: int = 240  # from which own keys and queries get their start: see pairs.align_on_pairs
     seed: int = 1
 
     @property
@@ -125,7 +127,7 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
         values["memory"] = memory_from_dict(values["memory"])
     tables = {
         "lora": LoRAConfig,
-        "transfer": Transfer,
+        "word_lookup": WordLookup,
         "optimizer": Optimizer,
         "losses": Losses,
         "evaluation": Evaluation,
@@ -137,9 +139,10 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
         raise ValueError("a recipe needs at least one stage: [[stages]]")
     for stage in values["stages"]:
         parse_mixture(stage.mixture)
-    if "transfer" in values and values["transfer"].steps:
-        parse_mixture(values["transfer"].mixture)
-    return build(Recipe, values)
+    recipe = build(Recipe, values)
+    if recipe.memory.word_keys:
+        parse_mixture(recipe.word_lookup.mixture)
+    return recipe
 
 
 def _with_tuples(table: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from random import Random
 from infini_cli.training.composition import Insertion, compose
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.sample import Sample, Setting
-from infini_cli.training.tasks.worlds import draw_vocabulary, tell_story
+from infini_cli.training.tasks.worlds import Story, draw_vocabulary, tell_story
 
 # fewest and most sentences of a story, by task
 LENGTHS = {1: (2, 10), 2: (4, 20), 3: (6, 32), 4: (2, 4), 5: (4, 20)}
 _TOKENS_PER_SENTENCE = 14
-_LARGEST_SHARE = 0.5
+_LARGEST_SHARE = 0.5  # of a document that a story of usual sentences takes
+_FULLEST = 0.8  # share that no story may exceed
 
 
 def make_story(
@@ -35,12 +36,15 @@ def make_story(
     task = rng.choice(sorted(LENGTHS)) if task is None else task
     if classic is None:
         classic = split == "train" and rng.random() < 0.5
+    fewest, most = LENGTHS[task]
     if n_events is None:
-        fewest, most = LENGTHS[task]
         most = min(most, int(_LARGEST_SHARE * setting.n_tokens) // _TOKENS_PER_SENTENCE)
         n_events = rng.randint(fewest, max(fewest, most))
     vocabulary = draw_vocabulary(rng, split, classic=classic, wordings="train" if classic else split)
     story = tell_story(rng, task, vocabulary, n_events)
+    while n_events > fewest and _tokens(setting, story) > _FULLEST * setting.n_tokens:
+        n_events -= 1
+        story = tell_story(rng, task, vocabulary, n_events)
     document = compose(
         rng,
         setting.corpus.books_of(split),
@@ -65,3 +69,7 @@ def make_story(
     )
     details = {"story": f"qa{task}", "events": len(story.events), "classic": classic}
     return Sample("story", document.segments(setting.segment_length), questions, details)
+
+
+def _tokens(setting: Setting, story: Story) -> int:
+    return sum(setting.tokenizer.count(event.text) + 1 for event in story.events)

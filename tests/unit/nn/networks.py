@@ -28,8 +28,8 @@ FORMS = {
         update="delta",
         eps=1e-2,
     ),
-    "own-keys-shifted": dataclasses.replace(
-        PAPER, feature_map="hedgehog", own_keys=True, key_shift=1, write_gate=True, update="delta", eps=1e-2
+    "word-keys-shifted": dataclasses.replace(
+        PAPER, feature_map="hedgehog", word_keys=12, key_shift=1, write_gate=True, update="delta", eps=1e-2
     ),
 }
 

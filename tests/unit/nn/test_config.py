@@ -38,6 +38,7 @@ def test_unknown_and_missing_keys_are_named():
         ({"write_gate": True, "write_threshold": 1.0}, "write_threshold"),
         ({"write_threshold": 0.1}, "needs write_gate"),
         ({"key_shift": -1}, "key_shift"),
+        ({"feature_map": "elu-map", "word_keys": 8}, "word_keys"),
         ({"feature_map": "elu-map", "map_factor": 2}, "map_factor"),
         ({"feature_map": "hedgehog", "map_factor": 0}, "map_factor"),
     ],

@@ -49,13 +49,13 @@ def test_the_segment_length_can_be_chosen_and_changes_no_fingerprint(engine: Mod
 
 
 def test_every_other_part_of_the_memorys_form_changes_its_fingerprint() -> None:
-    form = MemoryConfig(layers=(0, 1))
+    form = MemoryConfig(layers=(0, 1), feature_map="hedgehog")
     others = {
         "layers": (0,),
         "feature_map": "dpfp-3",
         "write_gate": True,
         "read_gate": True,
-        "own_keys": True,
+        "word_keys": 64,
         "key_shift": 1,
         "update": "linear",
         "eps": 1e-5,

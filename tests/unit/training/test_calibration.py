@@ -7,6 +7,7 @@ import torch
 from infini_cli import paths
 from infini_cli.nn.checkpoint import load_base
 from infini_cli.nn.config import MemoryConfig
+from infini_cli.nn.word_keys import Words
 from infini_cli.training.calibration import SCALE, aligned_maps, whiten_maps
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -64,7 +65,8 @@ def test_features_of_mapped_keys_spread_over_more_entries(setting):
     for model in (plain, whitened):
         layer = model.layers[1]
         with torch.no_grad():
-            x, _ = model.layers[0](model.embed(tokens), model.turns(0, 256), None, None, None)
+            words = Words(tokens, model.embed(tokens))
+            x, _ = model.layers[0](words.embedded, words, model.turns(0, 256), None, None, None)
             keys, _ = layer.attn.keys_values(layer.attn_norm(x))
             phi = layer.memory.key_features(keys)[0, 0]
         similar = torch.nn.functional.cosine_similarity(phi[:, :, None], phi[:, None], dim=-1)

@@ -1,0 +1,107 @@
+"""Keys and queries of a memory made from the words around a token: what tells whose a value is.
+
+Decaying sums of embeddings, s_t = e_t + lambda s_{t-1}, where e_t is a projection of token t's embedding times a weight
+of its own: rare words say more of what a sentence is about than common ones. A query is such a sum over the words so
+far. A key has a second one over the words that follow in its segment, which is read as a whole before any of it is
+written. Both are scaled to one length, and share projection and weights, so that words which training has never seen
+find themselves again.
+
+This takes the place of the short convolution over keys of other linear attention (arXiv 2406.06484, section 3; the
+moving average of MEGA, arXiv 2209.10655), with a longer reach, and over embeddings rather than hidden states: nothing
+that is trained elsewhere in the network changes what a key means.
+
+Shapes: V vocabulary, B batch, S segments, T tokens in a segment, G heads, D size of a key, E of its map, d the
+model's width.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# what heads begin with, in turn: the first looks for what goes on from the last words, the others for what those are
+# about
+QUERY_HALF_LIVES = (2.0, 8.0, 12.0)  # tokens
+KEY_HALF_LIVES = (1.5, 3.0, 4.5)
+AFTER_HALF_LIVES = (1.5, 8.0, 12.0)
+SHARES_AFTER = (0.0, 0.15, 0.15)  # of the words that follow, against those before
+
+
+class Words(NamedTuple):
+    """The tokens of segments, and their embeddings."""
+
+    ids: Tensor  # (…, T)
+    embedded: Tensor  # (…, T, d)
+
+
+class WordKeys(nn.Module):
+    """The keys and queries of one layer's memory; float32 whatever the base model's dtype."""
+
+    def __init__(self, vocabulary: int, width: int, heads: int, dim: int, mapped: int) -> None:
+        super().__init__()
+        self.salience = nn.Parameter(torch.ones(vocabulary))  # (V,) how much a token counts
+        self.projection = nn.Linear(width, heads * dim)
+        # of keys and of queries, before the features: see memory.features
+        self.map = nn.Parameter(torch.eye(dim).repeat(heads, 1, -(-mapped // dim))[..., :mapped])  # (G, D, E)
+        self.query_decay = _decays(QUERY_HALF_LIVES, heads)  # (G,) of lambda
+        self.key_decay = _decays(KEY_HALF_LIVES, heads)
+        self.after_decay = _decays(AFTER_HALF_LIVES, heads)
+        self.after_share = nn.Parameter(torch.tensor(_in_turn(SHARES_AFTER, heads)))  # (G,)
+
+    def queries(self, words: Words, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Queries (…, G, T, D) of length sqrt(D), and the sums (…, G, D) after the last token.
+
+        before: the sums after the token before the first one; none at the beginning of a segment.
+        """
+        x = self._projected(words)
+        sums = _powers(self.query_decay, _behind(x)) @ x
+        if before is not None:
+            since = torch.arange(1, x.shape[-2] + 1, device=x.device)
+            sums = sums + _powers(self.query_decay, since).unsqueeze(-1) * before.unsqueeze(-2)
+        return _scaled(sums), sums[..., -1, :]
+
+    def keys(self, words: Words, shift: int = 0, valid: Tensor | None = None) -> Tensor:
+        """Keys (…, G, T, D) of length sqrt(D).
+
+        shift: key t will label token t + shift, so the words that follow are those behind that token.
+        valid: (…, T) bool, False for padding, which is no word.
+        """
+        x = self._projected(words)
+        if valid is not None:
+            x = x * valid[..., None, :, None]
+        behind = _behind(x)
+        weights = _powers(self.key_decay, behind)
+        weights = weights + self.after_share[:, None, None] * _powers(self.after_decay, -behind - 1 - shift)
+        return _scaled(weights @ x)
+
+    def _projected(self, words: Words) -> Tensor:
+        """(…, G, T, D)."""
+        x = self.projection(words.embedded.float()) * self.salience[words.ids].unsqueeze(-1)  # (…, T, G*D)
+        return x.unflatten(-1, (len(self.query_decay), -1)).transpose(-2, -3)
+
+
+def _in_turn(values: tuple[float, ...], heads: int) -> list[float]:
+    return [values[head % len(values)] for head in range(heads)]
+
+
+def _decays(half_lives: tuple[float, ...], heads: int) -> nn.Parameter:
+    """Logits of the lambda of each head."""
+    return nn.Parameter((0.5 ** (1 / torch.tensor(_in_turn(half_lives, heads)))).logit())
+
+
+def _behind(x: Tensor) -> Tensor:
+    """(T, T) how far the second token is behind the first; negative where it follows."""
+    place = torch.arange(x.shape[-2], device=x.device)
+    return place[:, None] - place
+
+
+def _powers(decay: Tensor, steps: Tensor) -> Tensor:
+    """lambda to the power of steps, 0 where they are negative: (G, *steps.shape) of logits (G,)."""
+    log_decay = F.logsigmoid(decay).view(-1, *[1] * steps.dim())
+    return (log_decay * steps.clamp(min=0)).exp() * (steps >= 0)
+
+
+def _scaled(sums: Tensor) -> Tensor:
+    return F.normalize(sums, dim=-1) * math.sqrt(sums.shape[-1])

@@ -1,0 +1,129 @@
+"""Word keys learn what to find before the rest is trained, and stay as they are."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from infini_cli import paths
+from infini_cli.nn.checkpoint import load_base
+from infini_cli.nn.config import MemoryConfig
+from infini_cli.nn.word_keys import Words
+from infini_cli.training import loop
+from infini_cli.training.recipe import Recipe, StageConfig, WordLookup
+from infini_cli.training.word_lookup import Whitening, learn_word_keys, swap_words, token_counts
+
+BASE = paths.shipped_models_dir() / "for-tests-tiny"
+MEMORY = MemoryConfig(
+    layers=(1, 2), feature_map="hedgehog", word_keys=48, key_shift=1, write_gate=True, segment_length=512
+)
+MIXTURE = {"needle": {"kind": "number", "n_keys": 3}}
+LOOKUP = WordLookup(steps=80, batch_documents=4, segments=1, mixture=MIXTURE)
+
+
+def learned(setting):
+    model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
+    shares = []
+    learn_word_keys(model, setting, LOOKUP, "seed", lambda step, loss, right: shares.append(right))
+    return model, shares
+
+
+def test_they_find_what_is_asked_for_and_are_then_frozen(setting) -> None:
+    model, shares = learned(setting)
+    assert len(shares) == LOOKUP.steps
+    assert sum(shares[-5:]) > 1.5 * sum(shares[:5])
+    for memory in model.memories():
+        kept = {name for name, p in memory.named_parameters() if not p.requires_grad}
+        assert kept == {
+            name
+            for name, _ in memory.named_parameters()
+            if name not in ("beta", "write.weight", "write.bias", "read.weight")
+        }
+
+
+def test_the_same_seed_gives_the_same_keys(setting) -> None:
+    one, other = learned(setting)[0], learned(setting)[0]
+    for a, b in zip(one.memories(), other.memories(), strict=True):
+        assert all(torch.equal(p, dict(b.named_parameters())[name]) for name, p in a.named_parameters())
+
+
+def test_whitened_embeddings_have_equal_variance_in_running_text(setting) -> None:
+    model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
+    counts = token_counts(setting, model.config.vocab_size)
+    whitening = Whitening(model.embed.weight.detach(), counts)
+    assert torch.allclose(whitening.table().norm(dim=1), torch.ones(()), atol=1e-4)
+    share = (counts / counts.sum())[:, None]
+    centred = (whitening.embeddings - whitening.mean) @ whitening.matrix
+    spread = torch.linalg.eigvalsh((centred * share).T @ centred)
+    raw = torch.linalg.eigvalsh(
+        ((whitening.embeddings - whitening.mean) * share).T @ (whitening.embeddings - whitening.mean)
+    )
+    assert spread[-1] / spread[-20] < 0.3 * raw[-1] / raw[-20]
+
+
+def test_what_was_trained_on_the_table_does_the_same_to_embeddings(setting) -> None:
+    torch.manual_seed(0)
+    model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
+    whitening = Whitening(model.embed.weight.detach(), token_counts(setting, model.config.vocab_size))
+    ids = torch.randint(0, model.config.vocab_size, (2, 9))
+    memory = model.memories()[0]
+    memory.words.projection.bias.data.zero_()
+    memory.words.salience.data.uniform_(0.5, 2)
+    before = memory.words.keys(Words(ids, whitening.table()[ids]))
+    whitening.fold_into(memory)
+    after = memory.words.keys(Words(ids, model.embed(ids)))
+    # rounded to bfloat16
+    torch.testing.assert_close(after, before, rtol=0.05, atol=0.1)
+    for each in (memory.words.projection.weight, memory.words.salience):
+        assert torch.equal(each.bfloat16().float(), each)
+
+
+def test_words_are_swapped_for_others_as_frequent_and_the_commonest_stay() -> None:
+    counts = 1e6 / torch.randperm(5000, generator=torch.Generator().manual_seed(1)).add(1)
+    swapped = swap_words(counts, 100, torch.Generator().manual_seed(2))
+    assert torch.equal(swapped.sort().values, torch.arange(5000))
+    common = counts.argsort(descending=True)[:100]
+    assert torch.equal(swapped[common], common)
+    rare = counts.argsort(descending=True)[100:]
+    assert (swapped[rare] == rare).float().mean() < 0.05
+    assert (counts[swapped[rare]] / counts[rare]).log().abs().mean() < 1.0
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return Recipe(
+        name="test",
+        base="for-tests-tiny",
+        memory=MEMORY,
+        word_lookup=dataclasses.replace(LOOKUP, steps=2),
+        stages=(StageConfig(steps=3, segments=(2,), mixture=MIXTURE, batch_documents=1),),
+    )
+
+
+def test_training_leaves_them_alone_and_resumes_with_them(setting, tmp_path, recipe) -> None:
+    def run(folder, **options):
+        steps, losses = [], []
+        loop.train(
+            recipe,
+            base=BASE,
+            base_fingerprint="f" * 64,
+            setting=setting,
+            folder=folder,
+            device=torch.device("cpu"),
+            on_event=lambda event: losses.append(event.loss),
+            on_word_lookup=lambda step, loss, right: steps.append(step),
+            **options,
+        )
+        return steps, losses, torch.load(folder / loop.CHECKPOINT)["trained"]
+
+    steps, losses, whole = run(tmp_path / "whole")
+    assert steps == [1, 2]
+    _, first, cut = run(tmp_path / "cut", stop_after_steps=1)
+    steps, rest, resumed = run(tmp_path / "cut")
+    assert not steps
+    assert first + rest == losses
+    words = [name for name in whole if ".words." in name]
+    assert words
+    for name in words:
+        assert torch.equal(cut[name], whole[name])
+        assert torch.equal(resumed[name], whole[name])
