@@ -21,12 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# what heads begin with, in turn: the first looks for what goes on from the last words, the others for what those are
-# about
-QUERY_HALF_LIVES = (2.0, 8.0, 12.0)  # tokens
-KEY_HALF_LIVES = (1.5, 3.0, 4.5)
-AFTER_HALF_LIVES = (1.5, 8.0, 12.0)
-SHARES_AFTER = (0.0, 0.15, 0.15)  # of the words that follow, against those before
+# what heads begin with, in turn: the first looks for what goes on from the last words, the second for what the words
+# before a value are about, the third for what those behind it are about
+QUERY_HALF_LIVES = (2.0, 10.0, 10.0)  # tokens
+KEY_HALF_LIVES = (1.5, 4.0, 4.0)
+AFTER_HALF_LIVES = (1.5, 8.0, 5.0)
+SHARES_AFTER = (0.0, 0.1, 3.0)  # of the words that follow, against those before
 
 
 class Words(NamedTuple):

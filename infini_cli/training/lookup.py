@@ -69,20 +69,22 @@ class Lookup(NamedTuple):
     def missed(self, phi_q: Tensor, phi_k: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of reads with features phi_q (H or G, N, F) of phi_k (G, A, F), no gates.
 
-        Returns -log of their share on the right of all tokens asked for, which are as many as a long document leaves in
-        a memory, a mean over heads and over what each is to find: an answer's first token, or, the first of every three
-        heads, those after it. And the share among those of the same document, (N,) mean over heads.
+        A read finds what is right if one of its heads does, of those whose task it is: the first of every three heads
+        goes on from an answer's last token, the other two look for its first one, and so may divide the ways in which
+        things are said between them.
+
+        Returns -log of the mean share on the right of all tokens asked for, which are as many as a long document leaves
+        in a memory, a mean over both tasks; and the share among those of the same document, (N,).
         """
         weights = _weights(phi_q, phi_k)  # (G, R, N, A)
         right = (weights * self.right).sum(dim=-1)  # (G, R, N)
-        losses = -(right / (weights.sum(dim=-1) + _FLOOR) + _FLOOR).log()
         first = begins(self.wanted[:, 0])
-        of_head = torch.stack([~first if g % 3 == 0 else first for g in range(len(phi_k))])[
-            :, None
-        ]  # (G, 1, N)
-        loss = ((losses * of_head).sum(dim=-1) / of_head.sum(dim=-1).clamp(min=1)).mean()
-        among_own = right / ((weights * self.own).sum(dim=-1) + _FLOOR)
-        return loss, among_own.detach().mean(dim=(0, 1))
+        goes_on = torch.arange(len(phi_k), device=right.device) % 3 == 0  # (G,)
+        found = _of_heads(right / (weights.sum(dim=-1) + _FLOOR), first, goes_on)
+        among_own = _of_heads(right / ((weights * self.own).sum(dim=-1) + _FLOOR), first, goes_on)
+        losses = -(found + _FLOOR).log()
+        parts = [losses[task].mean() for task in (first, ~first) if task.any()]
+        return torch.stack(parts).mean(), among_own.detach()
 
     @torch.no_grad()
     def looks(self, phi_q: Tensor, phi_k: Tensor) -> Tensor:
@@ -133,6 +135,12 @@ def lookup_loss(
             strength = strength.permute(2, 1, 0, 3).flatten(1)  # (G, n)
             losses.append(lookup.lost(lookup.looks(phi_q, phi_k), strength))
     return torch.stack(losses).sum() / len(model.config.memory_layers)
+
+
+def _of_heads(shares: Tensor, first: Tensor, goes_on: Tensor) -> Tensor:
+    """The mean (N,) of shares (G, R, N) over the heads whose task each token is; a single head has both."""
+    others = goes_on if goes_on.all() else ~goes_on
+    return torch.where(first, shares[others].mean(dim=(0, 1)), shares[goes_on].mean(dim=(0, 1)))
 
 
 def at(q: Tensor, wanted: Tensor) -> Tensor:

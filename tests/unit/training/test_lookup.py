@@ -134,21 +134,22 @@ def test_the_loss_is_that_of_its_definition(batch) -> None:
     queries, _ = memory.words.queries(Words(batch.tokens, model.embed(batch.tokens)))  # (Q, G, L, D)
     strength = torch.sigmoid(memory.write(hidden)).flatten(0, 1)  # (n, G)
     sources = lookup.asked_for
-    missed: dict[int, list[torch.Tensor]] = {g: [] for g in range(kv_heads)}
+    missed: dict[bool, list[torch.Tensor]] = {True: [], False: []}
     expected_lost = torch.zeros(())
-    first = begins(lookup.wanted[:, 0])
+    first = begins(lookup.wanted[:, 0]).tolist()
     fourths = lookup.shares[::4].sum()
     for i, (question, token) in enumerate(lookup.wanted.tolist()):
-        kept = []
+        found, kept = [], []
         for g in range(kv_heads):
             x = queries[question, g, token] @ memory.words.map[g]
             y = keys[:, g] @ memory.words.map[g]
             phi = torch.cat((y, -y), dim=-1).softmax(dim=-1) @ torch.cat((x, -x)).softmax(dim=0)  # (n,)
             # every third head, from the first on, looks for what follows an answer's first token, others for that
-            if bool(first[i]) == (g % 3 != 0):
-                missed[g].append(-(phi[sources[lookup.right[i]]].sum() / phi[sources].sum()).log())
+            if first[i] == (g % 3 != 0):
+                found.append(phi[sources[lookup.right[i]]].sum() / phi[sources].sum())
             gated = phi * strength[:, g]
             kept.append((gated[sources].sum() / gated.sum()).log())
+        missed[first[i]].append(-torch.stack(found).mean().log())
         if i % 4 == 0:
             expected_lost -= lookup.shares[i] / fourths * torch.stack(kept).mean()
     expected = torch.stack([torch.stack(losses).mean() for losses in missed.values()]).mean() + expected_lost
