@@ -56,9 +56,9 @@ class MemoryConfig:
             )
         if self.key_shift < 0:
             raise ValueError(f"key_shift is {self.key_shift}; it must be at least 0")
-        if self.word_keys < 0 or (self.word_keys and self.feature_map != "hedgehog"):
+        if self.word_keys < 0 or self.word_keys % 2 or (self.word_keys and self.feature_map != "hedgehog"):
             raise ValueError(
-                f"word_keys is {self.word_keys}; it must be at least 0, and 0 for {self.feature_map!r}"
+                f"word_keys is {self.word_keys}; it must be even and at least 0, and 0 for {self.feature_map!r}"
             )
         if not 0 <= self.write_threshold < 1:
             raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")

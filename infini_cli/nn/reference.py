@@ -125,7 +125,7 @@ def word_queries(
     decay = torch.sigmoid(w[name + "query_decay"][head])
     total, queries = torch.zeros(dim, dtype=torch.float64), []
     for e in words_of(w, name, embedded, tokens, head, dim):
-        total = e + decay * total
+        total = e + decay * turn_words(total, head, 1)
         queries.append(total / total.norm() * math.sqrt(dim))
     return torch.stack(queries)
 
@@ -147,11 +147,22 @@ def word_keys(
         total = torch.zeros(dim, dtype=torch.float64)
         for u in range(len(words)):
             if u <= t:
-                total += decay ** (t - u) * words[u]
+                total += decay ** (t - u) * turn_words(words[u], head, t - u)
             if u > t + shift:
-                total += w[name + "after_share"][head] * after ** (u - t - shift - 1) * words[u]
+                share = w[name + "after_share"][head] * after ** (u - t - shift - 1)
+                total += share * turn_words(words[u], head, t - u)
         keys.append(total / total.norm() * math.sqrt(dim))
     return torch.stack(keys)
+
+
+def turn_words(x: Tensor, head: int, steps: int) -> Tensor:
+    """x (D,) turned by its distance, in every third head from the first on; the others do not mind the order."""
+    if head % 3:
+        return x
+    half = len(x) // 2
+    angle = torch.linspace(0, math.pi, half).double() * steps
+    first, second = x[:half], x[half:]
+    return torch.cat((first * angle.cos() - second * angle.sin(), second * angle.cos() + first * angle.sin()))
 
 
 def words_of(

@@ -10,16 +10,23 @@ This takes the place of the short convolution over keys of other linear attentio
 moving average of MEGA, arXiv 2209.10655), with a longer reach, and over embeddings rather than hidden states: nothing
 that is trained elsewhere in the network changes what a key means.
 
+Sums know nothing of order. One head of every three turns each word by its distance, as rotary positions do
+(arXiv 2104.09864): what comes next depends on the last words in their order.
+
 Shapes: V vocabulary, B batch, S segments, T tokens in a segment, G heads, D size of a key, E of its map, d the
 model's width.
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from infini_cli.nn.rope import rotate
+
+V = TypeVar("V")
 
 # what heads begin with, in turn: the first looks for what goes on from the last words, the second for what the words
 # before a value are about, the third for what those behind it are about
@@ -27,6 +34,9 @@ QUERY_HALF_LIVES = (2.0, 10.0, 10.0)  # tokens
 KEY_HALF_LIVES = (1.5, 4.0, 4.0)
 AFTER_HALF_LIVES = (1.5, 8.0, 5.0)
 SHARES_AFTER = (0.0, 0.1, 3.0)  # of the words that follow, against those before
+
+
+ORDERED = (True, False, False)  # whether a head minds the order of words: "3 3" is not "3", nor "12" "21"
 
 
 class Words(NamedTuple):
@@ -39,12 +49,16 @@ class Words(NamedTuple):
 class WordKeys(nn.Module):
     """The keys and queries of one layer's memory; float32 whatever the base model's dtype."""
 
+    angles: Tensor
+
     def __init__(self, vocabulary: int, width: int, heads: int, dim: int, mapped: int) -> None:
         super().__init__()
         self.salience = nn.Parameter(torch.ones(vocabulary))  # (V,) how much a token counts
         self.projection = nn.Linear(width, heads * dim)
         # of keys and of queries, before the features: see memory.features
         self.map = nn.Parameter(torch.eye(dim).repeat(heads, 1, -(-mapped // dim))[..., :mapped])  # (G, D, E)
+        angles = torch.tensor(_in_turn(ORDERED, heads))[:, None] * torch.linspace(0, math.pi, dim // 2)
+        self.register_buffer("angles", angles, persistent=False)  # (G, D/2) of a turn by one token
         self.query_decay = _decays(QUERY_HALF_LIVES, heads)  # (G,) of lambda
         self.key_decay = _decays(KEY_HALF_LIVES, heads)
         self.after_decay = _decays(AFTER_HALF_LIVES, heads)
@@ -56,10 +70,11 @@ class WordKeys(nn.Module):
         before: the sums after the token before the first one; none at the beginning of a segment.
         """
         x = self._projected(words)
-        sums = _powers(self.query_decay, _behind(x)) @ x
+        sums = self._summed(_powers(self.query_decay, _behind(x)), x)
         if before is not None:
             since = torch.arange(1, x.shape[-2] + 1, device=x.device)
-            sums = sums + _powers(self.query_decay, since).unsqueeze(-1) * before.unsqueeze(-2)
+            faded = _powers(self.query_decay, since).unsqueeze(-1) * before.unsqueeze(-2)
+            sums = sums + self._turned(faded, since)
         return _scaled(sums), sums[..., -1, :]
 
     def keys(self, words: Words, shift: int = 0, valid: Tensor | None = None) -> Tensor:
@@ -74,7 +89,17 @@ class WordKeys(nn.Module):
         behind = _behind(x)
         weights = _powers(self.key_decay, behind)
         weights = weights + self.after_share[:, None, None] * _powers(self.after_decay, -behind - 1 - shift)
-        return _scaled(weights @ x)
+        return _scaled(self._summed(weights, x))
+
+    def _summed(self, weights: Tensor, x: Tensor) -> Tensor:
+        """Sums (…, G, T, D) of x by weights (G, T, T), each x turned by as many steps as it lies behind."""
+        place = torch.arange(x.shape[-2], device=x.device)
+        return self._turned(weights @ self._turned(x, -place), place)
+
+    def _turned(self, x: Tensor, steps: Tensor) -> Tensor:
+        """x (…, G, T, D) with each pair of dimensions turned by its angle, so many times (T,)."""
+        angles = (self.angles[:, None, :] * steps[:, None]).repeat(1, 1, 2)  # (G, T, D)
+        return rotate(x, angles.cos(), angles.sin())
 
     def _projected(self, words: Words) -> Tensor:
         """(…, G, T, D)."""
@@ -82,7 +107,7 @@ class WordKeys(nn.Module):
         return x.unflatten(-1, (len(self.query_decay), -1)).transpose(-2, -3)
 
 
-def _in_turn(values: tuple[float, ...], heads: int) -> list[float]:
+def _in_turn(values: tuple[V, ...], heads: int) -> list[V]:
     return [values[head % len(values)] for head in range(heads)]
 
 
