@@ -70,6 +70,16 @@ def _value(rng: Random, kind: NeedleKind, split: Role) -> str:
     return word_pair(rng, split) if kind == "word" else uuid(rng)
 
 
+def _most_tokens(setting: Setting, kind: NeedleKind) -> int:
+    """What one needle takes at most, by an example in every wording and a quarter more."""
+    rng, split = Random(0), setting.split
+    key, value = word_pair(rng, split), _value(rng, kind, split)
+    texts = [
+        wording.format(kind=kind, key=key, value=value) for wording in (*STATEMENTS[split], *CHANGES[split])
+    ]
+    return max(map(setting.tokenizer.count, texts)) * 5 // 4
+
+
 def make_needle(
     rng: Random,
     setting: Setting,
@@ -84,7 +94,7 @@ def make_needle(
 
     Args:
         kind: of the value; random by default.
-        n_keys: how many keys have a value; 1, 2 or 4 by default.
+        n_keys: how many keys have a value; 1, 2 or 4 by default, fewer where the document has no room for them.
         changes: how often the first key's value is given anew, by default mostly never; if it is, only that
             key is asked for.
         depth: where the (first) asked key's needle stands; random by default.
@@ -94,6 +104,9 @@ def make_needle(
     chosen = rng.choice(KINDS) if kind is None else kind
     n_keys = rng.choice((1, 2, 4)) if n_keys is None else n_keys
     changes = rng.choice((0, 0, 0, 1, 2)) if changes is None else changes
+    room = max(1, setting.n_tokens // _most_tokens(setting, chosen))
+    n_keys = min(n_keys, room)
+    changes = min(changes, room - n_keys)
     keys = distinct(n_keys, lambda: word_pair(rng, split))
 
     def needle(key: str, wordings: dict[Role, tuple[str, ...]]) -> Needle:

@@ -227,3 +227,20 @@ def test_each_split_reads_its_own_books_only(task: str, setting: Setting) -> Non
         )
         assert any(name in text for name in own[split])
         assert not any(name in text for name in own[other])
+
+
+@pytest.mark.parametrize("kind", needle.KINDS)
+@pytest.mark.parametrize("split", ["train", "heldout"])
+def test_a_document_without_room_holds_fewer_needles(
+    kind: needle.NeedleKind, split: Role, setting: Setting
+) -> None:
+    small = replace(setting, n_segments=1, segment_length=300, split=split)
+    found = [make_needle(Random(seed), small, kind=kind, n_keys=4).details["keys"] for seed in range(20)]
+    assert max(found) < 4
+    assert min(found) >= 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_story_fits_into_a_small_document(seed: int, setting: Setting) -> None:
+    small = replace(setting, n_segments=1, segment_length=600)
+    assert TASKS["story"](Random(seed), small).segments.size == 600
