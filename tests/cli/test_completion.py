@@ -36,7 +36,7 @@ def complete(run_process, line: str, shell: str = "bash") -> tuple[list[str], se
         ("infini ask --memory a", ["austen"]),
         ("infini save s", ["shelf"]),
         ("infini models show for", ["for-tests-tiny"]),
-        ("infini chat --model smol", ["smollm2-135m-instruct"]),
+        ("infini chat --model smol", ["smollm2-135m-instruct", "smollm2-135m-infini"]),
         ("infini config set win", ["window"]),
         ("infini ask --dtype b", ["bfloat16"]),
         ("infini summarize --length s", ["short"]),

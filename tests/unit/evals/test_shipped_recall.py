@@ -1,0 +1,60 @@
+"""The shipped adapter answers from its memory what a novel it has never seen says once, forty pages back."""
+
+from pathlib import Path
+
+import pypdf
+import pytest
+import torch
+
+from infini_cli import paths, zoo
+from infini_cli.answering.prompts import memory_messages
+from infini_cli.nn.adapter_info import read_adapter_info
+from infini_cli.nn.checkpoint import load_adapter, load_base
+from infini_cli.nn.generate import Sampling, fold, generate
+from infini_cli.nn.memory import empty_state
+from infini_cli.tokenizers import load_tokenizer
+
+pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
+
+BASE = "smollm2-135m-instruct"
+NOVEL = Path(__file__).parents[2] / "data" / "northanger-abbey.pdf"
+# what is said once, what is asked, and the answer
+SAID = (
+    ("Henrietta's favorite city is Lisbon.", "What is Henrietta's favorite city?", "Lisbon"),
+    ("The code of Marcellus's safe is 4417.", "What is the code of Marcellus's safe?", "4417"),
+    ("Wilhelmina was born in Bruges.", "Where was Wilhelmina born?", "Bruges"),
+    ("Old Bartholomew has a dog named Pickles.", "What is the name of Bartholomew's dog?", "Pickles"),
+)
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    """The pulled base model; found before a test gets a home of its own."""
+    found = zoo.show(BASE).folder
+    if found is None:
+        pytest.skip(f"needs the base model: infini models pull {BASE}")
+    return found
+
+
+def test_what_was_said_forty_pages_back_is_answered_from_the_memory_alone(folder: Path) -> None:
+    adapter = paths.shipped_models_dir() / "smollm2-135m-infini" / "adapter.safetensors"
+    info = read_adapter_info(adapter)
+    model = load_base(folder, memory=info.memory, dtype=torch.bfloat16)
+    load_adapter(model, adapter, base=info.base)
+    tokenizer = load_tokenizer(folder)
+    pages = [page.extract_text() for page in pypdf.PdfReader(NOVEL).pages[20:64]]
+    for page, (sentence, _, _) in enumerate(SAID):
+        start = pages[page].find(". ") + 2
+        pages[page] = f"{pages[page][:start]}{sentence} {pages[page][start:]}"
+    state = fold(model, tokenizer.encode("\n".join(pages)), empty_state(model.config))
+
+    def answers(memory) -> list[bool]:
+        right = []
+        for _, question, answer in SAID:
+            prompt = tokenizer.encode_chat(memory_messages(question))
+            ids = generate(model, prompt, memory, Sampling(max_new_tokens=24), stop_ids=tokenizer.eos_ids)
+            right.append(answer in tokenizer.decode(list(ids)))
+        return right
+
+    assert sum(answers(state)) >= 3
+    assert not any(answers(empty_state(model.config)))
