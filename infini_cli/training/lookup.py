@@ -102,10 +102,9 @@ class Lookup(NamedTuple):
 def lookup_loss(
     model: InfiniTransformer, batch: Batch, read: dict[int, Tensor], asked: dict[int, Tensor]
 ) -> Tensor:
-    """The sum of two means of -log over scored tokens that have sources, layers and heads; 0 if no token has any.
+    """What reads miss (`Lookup.missed`) and what gates lose (`Lookup.lost`), means over layers; 0 without any source.
 
-    The first is of a read's share on the right tokens among all that are asked for of the document, without gates; the
-    second of its gated share on all that are asked for among all tokens of the batch, which trains the gates alone.
+    The first trains keys and queries, where they are not word keys, which stay as they are; the second gates alone.
 
     read: the inputs (B, S, T, d) of the memory layers while the documents were read; asked: those (Q, 1, L, d) of the
     questions.
