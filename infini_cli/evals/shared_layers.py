@@ -15,7 +15,6 @@ from torch import Tensor
 
 from infini_cli.nn.memory import LayerMemory, MemoryState
 from infini_cli.nn.transformer import InfiniTransformer, Layer
-from infini_cli.nn.word_keys import Words
 
 SEGMENTS_KEPT = 256
 
@@ -35,8 +34,7 @@ class SharedReader:
         first, top = model.config.memory_layers[0], model.config.memory_layers[-1]
         turns = model.turns(0, segments.shape[-1])
         memories = model.by_layer(state)
-        tokens = torch.from_numpy(segments).to(model.device)
-        words = Words(tokens, model.embed(tokens))
+        words = model.words(torch.from_numpy(segments).to(model.device))
         x = self._below(segments, first)
         after: list[LayerMemory] = []
         for index in range(first, top):
@@ -57,8 +55,8 @@ class SharedReader:
         missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in found}
         if missing:
             tokens = torch.from_numpy(np.stack(list(missing.values()))).to(self._model.device)
-            x = self._model.embed(tokens).unsqueeze(0)  # (1, N, T, d)
-            words = Words(tokens.unsqueeze(0), x)
+            words = self._model.words(tokens.unsqueeze(0))
+            x = words.embedded  # (1, N, T, d)
             turns = self._model.turns(0, tokens.shape[-1])
             for layer in self._model.layers[:first]:
                 x, _ = layer(x, words, turns, None, None, None)

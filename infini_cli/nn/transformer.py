@@ -100,8 +100,8 @@ class InfiniTransformer(nn.Module):
         turns = self.turns(0, tokens.shape[-1])
         memories = self.by_layer(state)
         after: list[LayerMemory] = []
-        x = self.embed(tokens)  # (B, S, T, d)
-        words = Words(tokens, x)
+        words = self.words(tokens)
+        x = words.embedded  # (B, S, T, d)
         for layer, memory in zip(self.layers, memories, strict=True):
             if self.checkpoint_layers and torch.is_grad_enabled() and x.requires_grad:
                 x, memory = checkpoint(layer, x, words, turns, memory, valid, fresh, use_reentrant=False)
@@ -121,8 +121,8 @@ class InfiniTransformer(nn.Module):
         memories = self.by_layer(state)
         after: list[LayerMemory] = []
         top = self.config.memory_layers[-1]
-        x = self.embed(tokens)  # (B, S, T, d)
-        words = Words(tokens, x)
+        words = self.words(tokens)
+        x = words.embedded  # (B, S, T, d)
         for layer, memory in zip(self.layers[:top], memories, strict=False):
             x, memory = layer(x, words, turns, memory, valid, fresh)
             if memory is not None:
@@ -143,8 +143,8 @@ class InfiniTransformer(nn.Module):
         if start + length > window.capacity:
             raise ValueError(f"{start} + {length} tokens do not fit into a window of {window.capacity}")
         turns = self.turns(start, length)
-        x = self.embed(tokens)  # (B, T, d)
-        words = Words(tokens, x)
+        words = self.words(tokens)
+        x = words.embedded  # (B, T, d)
         for module, memory, held in zip(self.layers, self.by_layer(state), window.layers, strict=True):
             layer = cast(Layer, module)
             x = x + layer.attn.extend(layer.attn_norm(x), words, turns, layer.memory, memory, held)
@@ -155,6 +155,10 @@ class InfiniTransformer(nn.Module):
         """Float32 logits (…, V) of normed hidden states (…, d)."""
         weight = self.embed.weight if self.head is None else self.head.weight
         return F.linear(hidden, weight).float()
+
+    def words(self, tokens: Tensor) -> Words:
+        """Token ids (…, T) with their embeddings (…, T, d): what the first layer and word keys begin with."""
+        return Words(tokens, self.embed(tokens))
 
     def memories(self) -> list[MemoryParameters]:
         """The parameters of all memories, in layer order."""

@@ -34,8 +34,6 @@ QUERY_HALF_LIVES = (2.0, 10.0, 10.0)  # tokens
 KEY_HALF_LIVES = (1.5, 4.0, 4.0)
 AFTER_HALF_LIVES = (1.5, 8.0, 5.0)
 SHARES_AFTER = (0.0, 0.1, 3.0)  # of the words that follow, against those before
-
-
 ORDERED = (True, False, False)  # whether a head minds the order of words: "3 3" is not "3", nor "12" "21"
 
 
@@ -57,7 +55,7 @@ class WordKeys(nn.Module):
         self.projection = nn.Linear(width, heads * dim)
         # of keys and of queries, before the features: see memory.features
         self.map = nn.Parameter(torch.eye(dim).repeat(heads, 1, -(-mapped // dim))[..., :mapped])  # (G, D, E)
-        angles = torch.tensor(_in_turn(ORDERED, heads))[:, None] * torch.linspace(0, math.pi, dim // 2)
+        angles = torch.tensor(ordered_heads(heads))[:, None] * torch.linspace(0, math.pi, dim // 2)
         self.register_buffer("angles", angles, persistent=False)  # (G, D/2) of a turn by one token
         self.query_decay = _decays(QUERY_HALF_LIVES, heads)  # (G,) of lambda
         self.key_decay = _decays(KEY_HALF_LIVES, heads)
@@ -105,6 +103,11 @@ class WordKeys(nn.Module):
         """(…, G, T, D)."""
         x = self.projection(words.embedded.float()) * self.salience[words.ids].unsqueeze(-1)  # (…, T, G*D)
         return x.unflatten(-1, (len(self.query_decay), -1)).transpose(-2, -3)
+
+
+def ordered_heads(heads: int) -> list[bool]:
+    """Which of so many heads mind the order of words."""
+    return _in_turn(ORDERED, heads)
 
 
 def _in_turn(values: tuple[V, ...], heads: int) -> list[V]:

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from infini_cli.nn.attention import turned
 from infini_cli.nn.transformer import InfiniTransformer, Layer
-from infini_cli.nn.word_keys import Words
 from infini_cli.training.composition import take_prose
 from infini_cli.training.tasks.sample import Setting
 
@@ -36,8 +35,8 @@ def whiten_maps(model: InfiniTransformer, setting: Setting, seed: str) -> None:
     books = setting.corpus.books_of("train")
     tokens = [take_prose(rng, books, "flowing", _TOKENS).tokens for _ in range(_STRETCHES)]
     ids = torch.stack([torch.from_numpy(each) for each in tokens]).to(model.device).unsqueeze(1)
-    x = model.embed(ids)
-    words = Words(ids, x)
+    words = model.words(ids)
+    x = words.embedded
     turns = model.turns(0, _TOKENS)
     for module in model.layers:
         layer = cast(Layer, module)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from infini_cli.nn.attention import group
 from infini_cli.nn.transformer import InfiniTransformer, Layer
-from infini_cli.nn.word_keys import Words
+from infini_cli.nn.word_keys import ordered_heads
 from infini_cli.training.batches import IGNORED, Batch
 
 _FLOOR = 1e-6  # of a probability
@@ -69,8 +69,8 @@ class Lookup(NamedTuple):
     def missed(self, phi_q: Tensor, phi_k: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of reads with features phi_q (H or G, N, F) of phi_k (G, A, F), no gates.
 
-        A read finds what is right if one of its heads does, of those whose task it is: the first of every three heads
-        goes on from an answer's last token, the other two look for its first one, and so may divide the ways in which
+        A read finds what is right if one of its heads does, of those whose task it is: those that mind the order of
+        words go on from an answer's last token, the others look for its first one, and so may divide the ways in which
         things are said between them.
 
         Returns -log of the mean share on the right of all tokens asked for, which are as many as a long document leaves
@@ -79,7 +79,7 @@ class Lookup(NamedTuple):
         weights = _weights(phi_q, phi_k)  # (G, R, N, A)
         right = (weights * self.right).sum(dim=-1)  # (G, R, N)
         first = begins(self.wanted[:, 0])
-        goes_on = torch.arange(len(phi_k), device=right.device) % 3 == 0  # (G,)
+        goes_on = torch.tensor(ordered_heads(len(phi_k)), device=right.device)  # (G,)
         found = _of_heads(right / (weights.sum(dim=-1) + _FLOOR), first, goes_on)
         among_own = _of_heads(right / ((weights * self.own).sum(dim=-1) + _FLOOR), first, goes_on)
         losses = -(found + _FLOOR).log()
@@ -112,11 +112,7 @@ def lookup_loss(
     if not len(batch.sources):
         return torch.zeros((), device=model.device)
     lookup = Lookup.of(batch)
-    questions = batch.tokens.unsqueeze(1)  # (Q, 1, L)
-    told, asking = (
-        Words(batch.documents, model.embed(batch.documents)),
-        Words(questions, model.embed(questions)),
-    )
+    told, asking = model.words(batch.documents), model.words(batch.tokens.unsqueeze(1))
     losses = []
     for index in model.config.memory_layers:
         layer = cast(Layer, model.layers[index])

@@ -25,6 +25,7 @@ from infini_cli.nn.word_keys import WordKeys, Words
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.lookup import Lookup, at
 from infini_cli.training.mixture import make_sample, parse_mixture
+from infini_cli.training.optimizer import set_rate
 from infini_cli.training.recipe import WordLookup
 from infini_cli.training.tasks.sample import Setting
 
@@ -70,8 +71,7 @@ def learn_word_keys(
         if not len(batch.sources):
             continue
         share = min(1.0, (step + 1) / _WARMUP) * (1 - (1 - _FINAL) * step / config.steps)
-        for group in optimizer.param_groups:
-            group["lr"] = group["full_lr"] * share
+        set_rate(optimizer, share)
         swapped = swap_words(counts, config.known_words, random) if step % config.uses else None
         loss, right = _step(model, batch, table, swapped)
         optimizer.zero_grad()

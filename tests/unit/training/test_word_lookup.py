@@ -12,6 +12,7 @@ from infini_cli.nn.word_keys import Words
 from infini_cli.training import loop
 from infini_cli.training.recipe import Recipe, StageConfig, WordLookup
 from infini_cli.training.word_lookup import Whitening, learn_word_keys, swap_words, token_counts
+from tests.unit.training.test_loop import run
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
 MEMORY = MemoryConfig(
@@ -101,25 +102,17 @@ def recipe() -> Recipe:
 
 
 def test_training_leaves_them_alone_and_resumes_with_them(setting, tmp_path, recipe) -> None:
-    def run(folder, **options):
-        steps, losses = [], []
-        loop.train(
-            recipe,
-            base=BASE,
-            base_fingerprint="f" * 64,
-            setting=setting,
-            folder=folder,
-            device=torch.device("cpu"),
-            on_event=lambda event: losses.append(event.loss),
-            on_word_lookup=lambda step, loss, right: steps.append(step),
-            **options,
+    def trained(folder, **options):
+        steps = []
+        events = run(
+            setting, folder, recipe, on_word_lookup=lambda step, loss, right: steps.append(step), **options
         )
-        return steps, losses, torch.load(folder / loop.CHECKPOINT)["trained"]
+        return steps, [event.loss for event in events], torch.load(folder / loop.CHECKPOINT)["trained"]
 
-    steps, losses, whole = run(tmp_path / "whole")
+    steps, losses, whole = trained(tmp_path / "whole")
     assert steps == [1, 2]
-    _, first, cut = run(tmp_path / "cut", stop_after_steps=1)
-    steps, rest, resumed = run(tmp_path / "cut")
+    _, first, cut = trained(tmp_path / "cut", stop_after_steps=1)
+    steps, rest, resumed = trained(tmp_path / "cut")
     assert not steps
     assert first + rest == losses
     words = [name for name in whole if ".words." in name]
