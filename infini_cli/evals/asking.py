@@ -12,11 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from infini_cli.nn.memory import MemoryState
+from infini_cli.nn.memory import MemoryState, take_rows
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.nn.window import Window
 from infini_cli.tokenizers import Tokenizer
-from infini_cli.training.losses import take_rows
 from infini_cli.training.tasks.sample import Question
 
 TOKENS_AT_ONCE = 8_192  # of all questions that are answered in one batch

@@ -18,7 +18,7 @@ from infini_cli.evals.judging import contained, exact_match, token_f1
 from infini_cli.evals.results import Entry, Ledger, ResultsFile
 from infini_cli.evals.subject import Subject
 from infini_cli.nn.generate import fold
-from infini_cli.nn.memory import LayerMemory, MemoryState, empty_state
+from infini_cli.nn.memory import MemoryState, emptied, empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.corpus import Corpus
 from infini_cli.training.questions import PassageQuestion, PassageSet
@@ -112,7 +112,7 @@ def _answer(subject: Subject, asked: _Asked, state: MemoryState) -> Entry:
     model, base = subject.model, subject.base
     readers: dict[str, tuple[InfiniTransformer, MemoryState]] = {
         "model": (model, state),
-        "memory_off": (model, _emptied(state)),
+        "memory_off": (model, emptied(state)),
         "base": (base, ()),
     }
     accepted = asked.question.answers
@@ -151,13 +151,6 @@ def shown_part(text: str) -> str:
     for mark in MARKS:
         text = text.split(mark)[0]
     return text.strip().split("\n")[0].strip()
-
-
-def _emptied(state: MemoryState) -> MemoryState:
-    return tuple(
-        LayerMemory(layer.matrix.new_zeros(layer.matrix.shape), layer.norm.new_zeros(layer.norm.shape))
-        for layer in state
-    )
 
 
 def _summary(records: Sequence[Mapping[str, Any]]) -> Entry:

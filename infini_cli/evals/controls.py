@@ -16,8 +16,7 @@ from infini_cli.answering.prompts import memory_messages
 from infini_cli.evals.asking import Prompt, greedy_answers, prompt_of
 from infini_cli.evals.haystack import Documents
 from infini_cli.evals.subject import Subject
-from infini_cli.nn.memory import MemoryState, empty_state
-from infini_cli.training.losses import take_rows
+from infini_cli.nn.memory import MemoryState, empty_state, take_rows
 from infini_cli.training.tasks.sample import Question
 
 CONTROLS = ("memory_off", "other_memory", "local_window", "truncation")

@@ -43,10 +43,7 @@ class HaystackReader:
         common = min(branch, _common_segments(documents))
         state = self._read_stem(documents[:1, :common])
         rows = len(documents)
-        state = tuple(
-            LayerMemory(layer.matrix.expand(rows, -1, -1, -1), layer.norm.expand(rows, -1, -1))
-            for layer in state
-        )
+        state = tuple(LayerMemory(*(t.expand(rows, *t.shape[1:]) for t in layer)) for layer in state)
         return self._read(documents[:, common:], state)
 
     def _read_stem(self, stem: Documents) -> MemoryState:

@@ -16,8 +16,8 @@ from infini_cli.evals.haystack import HaystackReader
 from infini_cli.evals.judging import Judge, contained
 from infini_cli.evals.results import Entry, Ledger, Record, ResultsFile, cells
 from infini_cli.evals.subject import Subject
+from infini_cli.nn.memory import take_rows
 from infini_cli.training.corpus import Corpus
-from infini_cli.training.losses import take_rows
 from infini_cli.training.tasks.sample import Sample, Setting
 
 

@@ -58,12 +58,23 @@ class MemoryParameters(nn.Module):
         """
         return (q, None) if self.words is None else self.words.queries(words, before)
 
-    def keys(self, k: Tensor, words: Words, shift: int, valid: Tensor | None) -> Tensor:
-        """What values are written under, (…, G, T, D): made of the words around, or else attention's own k.
+    def keys(
+        self,
+        k: Tensor,
+        words: Words,
+        before: Tensor,
+        *,
+        shift: int,
+        valid: Tensor | None,
+        fresh: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """What values are written under, (B, S, G, T, D): made of the words around, or else attention's own k.
 
-        shift: see `earlier`; valid: see WordKeys.keys.
+        With it the sums of words after the last segment: see WordKeys.keys. shift: see `earlier`.
         """
-        return earlier(k if self.words is None else self.words.keys(words, shift, valid), shift)
+        if self.words is None:
+            return earlier(k, shift), before
+        return self.words.keys(words, before, shift=shift, valid=valid, fresh=fresh)
 
     def query_features(self, q: Tensor) -> Tensor:
         """phi of queries (…, H or G, T, D): (…, H or G, T, F)."""
@@ -162,11 +173,13 @@ class Attention(nn.Module):
         asked, _ = parameters.queries(q, words)
         phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
         recalled, seen = [], []
-        for s, write in enumerate(self.writes(hidden, words, k, v, parameters, valid)):
+        writes, read_last = self.writes(hidden, words, k, v, parameters, memory.words, valid, fresh)
+        for s, write in enumerate(writes):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             recalled.append(self._by_head(retrieve(phi_q[:, s], memory, config.eps), q[:, s]))
             seen.append(written(memory))
             memory = update(memory, *write, rule=config.update, eps=config.eps)
+        memory = memory._replace(words=read_last)
         return torch.stack(recalled, dim=1), torch.stack(seen, dim=1), memory
 
     def _by_head(self, recalled: Tensor, q: Tensor) -> Tensor:
@@ -188,10 +201,11 @@ class Attention(nn.Module):
         config = self.memory_config
         assert config is not None
         k, v = self.keys_values(hidden)
-        for s, write in enumerate(self.writes(hidden, words, k, v, parameters, valid)):
+        writes, read_last = self.writes(hidden, words, k, v, parameters, memory.words, valid, fresh)
+        for s, write in enumerate(writes):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             memory = update(memory, *write, rule=config.update, eps=config.eps)
-        return memory
+        return memory._replace(words=read_last)
 
     def writes(
         self,
@@ -200,21 +214,27 @@ class Attention(nn.Module):
         k: Tensor,
         v: Tensor,
         parameters: MemoryParameters,
+        before: Tensor,
         valid: Tensor | None,
-    ) -> list[tuple[Tensor, Tensor, Tensor | None]]:
-        """What each segment writes: features (B, G, T, F), values (B, G, T, D), strength (B, G, T)."""
+        fresh: Tensor | None,
+    ) -> tuple[list[tuple[Tensor, Tensor, Tensor | None]], Tensor]:
+        """What each segment writes: features (B, G, T, F), values (B, G, T, D), strength (B, G, T).
+
+        Takes the sums of the words read before them, and returns those after the last one: see LayerMemory.words.
+        """
         config = self.memory_config
         assert config is not None
-        keys = parameters.keys(k, words, config.key_shift, valid)
+        keys, read_last = parameters.keys(k, words, before, shift=config.key_shift, valid=valid, fresh=fresh)
         phi_k = parameters.key_features(keys)  # (B, S, G, T, F)
         strength = parameters.strength(hidden)  # (B, S, G, T)
         if valid is not None:
             written_tokens = valid[:, :, None, :].to(phi_k.dtype).expand(phi_k.shape[:-1])
             strength = written_tokens if strength is None else strength * written_tokens
-        return [
+        writes = [
             (phi_k[:, s], v[:, s], None if strength is None else strength[:, s])
             for s in range(hidden.shape[1])
         ]
+        return writes, read_last
 
     def extend(
         self,

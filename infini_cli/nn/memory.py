@@ -18,6 +18,7 @@ class LayerMemory(NamedTuple):
 
     matrix: Tensor  # M (B, G, F, D) float32
     norm: Tensor  # z (B, G, F) float32
+    words: Tensor  # (B, G, K) float32, sums of the words read last: see WordKeys; K is 0 without word keys
 
 
 MemoryState = tuple[LayerMemory, ...]  # one per memory layer, in layer order
@@ -32,6 +33,7 @@ def empty_state(config: ModelConfig, batch: int = 1, device: torch.device | str 
         LayerMemory(
             torch.zeros(batch, heads, features, config.head_dim, device=device),
             torch.zeros(batch, heads, features, device=device),
+            torch.zeros(batch, heads, config.memory.word_keys, device=device),
         )
         for _ in config.memory.layers
     )
@@ -43,15 +45,22 @@ def state_bytes(state: MemoryState) -> int:
 
 
 def state_to(state: MemoryState, device: torch.device | str) -> MemoryState:
-    return tuple(LayerMemory(layer.matrix.to(device), layer.norm.to(device)) for layer in state)
+    return tuple(LayerMemory(*(t.to(device) for t in layer)) for layer in state)
+
+
+def emptied(state: MemoryState) -> MemoryState:
+    """The state of a model that has read nothing."""
+    return tuple(LayerMemory(*map(torch.zeros_like, layer)) for layer in state)
+
+
+def take_rows(state: MemoryState, rows: Tensor) -> MemoryState:
+    """The state of the given rows (Q,)."""
+    return tuple(LayerMemory(*(t[rows] for t in layer)) for layer in state)
 
 
 def empty_rows(memory: LayerMemory, fresh: Tensor) -> LayerMemory:
     """The memory with the rows emptied where `fresh` (B,) bool is True: a new document begins there."""
-    return LayerMemory(
-        memory.matrix.masked_fill(fresh[:, None, None, None], 0.0),
-        memory.norm.masked_fill(fresh[:, None, None], 0.0),
-    )
+    return LayerMemory(*(t.masked_fill(fresh.view(-1, *[1] * (t.dim() - 1)), 0.0) for t in memory))
 
 
 def features(
@@ -101,7 +110,9 @@ def update(
         values = values - retrieve(phi, memory, eps)
     if strength is not None:
         phi = phi * strength.unsqueeze(-1)
-    return LayerMemory(memory.matrix + phi.transpose(-1, -2) @ values, memory.norm + phi.sum(dim=-2))
+    return memory._replace(
+        matrix=memory.matrix + phi.transpose(-1, -2) @ values, norm=memory.norm + phi.sum(dim=-2)
+    )
 
 
 def written(memory: LayerMemory) -> Tensor:

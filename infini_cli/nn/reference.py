@@ -14,6 +14,7 @@ from infini_cli.nn.config import MemoryConfig, ModelConfig
 from infini_cli.nn.rope import inverse_frequencies
 
 Memory = dict[tuple[int, int], tuple[Tensor, Tensor]]  # (layer, key/value head) to M (F, D) and z (F,)
+Read = list[tuple[int, Tensor]]  # the tokens of the segments before, with their embeddings
 
 
 def logits(
@@ -22,6 +23,7 @@ def logits(
     """Logits (T, V) of each segment of one document read from an empty memory, and the memory at its end."""
     w = {name: tensor.detach().double() for name, tensor in weights.items()}
     memory: Memory = {}
+    read: Read = []
     out = []
     for tokens in segments:
         x = embedded = w["embed.weight"][list(tokens)]  # (T, d)
@@ -35,10 +37,12 @@ def logits(
                 embedded,
                 tokens,
                 memory,
+                read,
             )
             h = norm(x, w[f"layers.{i}.mlp_norm.weight"], config)
             gate, up = h @ w[f"layers.{i}.mlp.gate.weight"].T, h @ w[f"layers.{i}.mlp.up.weight"].T
             x = x + (gate * torch.sigmoid(gate) * up) @ w[f"layers.{i}.mlp.down.weight"].T
+        read += zip(tokens, embedded, strict=True)
         head = w["embed.weight"] if config.tied_embeddings else w["head.weight"]
         out.append(norm(x, w["norm.weight"], config) @ head.T)
     return out, memory
@@ -53,6 +57,7 @@ def attention(
     embedded: Tensor,
     tokens: Sequence[int],
     memory: Memory,
+    read: Read,
 ) -> Tensor:
     """One layer's attention over one segment h (T, d); reads `memory`, then writes this segment into it.
 
@@ -92,7 +97,9 @@ def attention(
                 out[t, n * dim : (n + 1) * dim] = attended
         if form is not None:
             if form.word_keys:
-                k = word_keys(w, name + "memory.words.", embedded, tokens, g, form.word_keys, form.key_shift)
+                k = word_keys(
+                    w, name + "memory.words.", embedded, tokens, g, form.word_keys, form.key_shift, read
+                )
             writes[g] = (k, v)
     for g, (k, v) in writes.items():
         assert form is not None
@@ -101,7 +108,7 @@ def attention(
         matrix, z = memory.get((layer, g), empty)
         added_matrix, added_z = torch.zeros_like(matrix), torch.zeros_like(z)
         for t in range(length):
-            label = t - form.key_shift if t >= form.key_shift else t
+            label = t - form.key_shift if t >= form.key_shift and not form.word_keys else t
             phi_k = phi(k[label], form, w, name + "memory." + ("words." if form.word_keys else "key_"), g)
             value = v[t]
             if form.update == "delta":
@@ -123,9 +130,10 @@ def word_queries(
 ) -> Tensor:
     """One head's queries (T, D) of what each token and those before it are."""
     decay = torch.sigmoid(w[name + "query_decay"][head])
+    passing = torch.sigmoid(w[name + "passing"])
     total, queries = torch.zeros(dim, dtype=torch.float64), []
-    for e in words_of(w, name, embedded, tokens, head, dim):
-        total = e + decay * turn_words(total, head, 1)
+    for token, e in zip(tokens, words_of(w, name, embedded, tokens, head, dim), strict=True):
+        total = e + decay * passing[token] * turn_words(total, head, 1)
         queries.append(total / total.norm() * math.sqrt(dim))
     return torch.stack(queries)
 
@@ -138,19 +146,27 @@ def word_keys(
     head: int,
     dim: int,
     shift: int,
+    read: Read,
 ) -> Tensor:
-    """One head's keys (T, D): the words up to each token, and those behind the token that its key will label."""
+    """One head's keys (T, D): all words read up to `shift` before each token, and those of its segment behind it."""
     decay, after = (torch.sigmoid(w[name + each][head]) for each in ("key_decay", "after_decay"))
-    words = words_of(w, name, embedded, tokens, head, dim)
+    passing = torch.sigmoid(w[name + "passing"])
+    earlier = len(read)
+    ids = [token for token, _ in read] + list(tokens)
+    table = torch.cat((embedded.new_zeros(0, embedded.shape[1]), *(e[None] for _, e in read), embedded))
+    words = words_of(w, name, table, ids, head, dim)
     keys = []
-    for t in range(len(words)):
+    for t in range(earlier, len(words)):
         total = torch.zeros(dim, dtype=torch.float64)
-        for u in range(len(words)):
-            if u <= t:
-                total += decay ** (t - u) * turn_words(words[u], head, t - u)
-            if u > t + shift:
-                share = w[name + "after_share"][head] * after ** (u - t - shift - 1)
-                total += share * turn_words(words[u], head, t - u)
+        last = max(t - shift, earlier - 1)  # a segment's first tokens have at least all that came before it
+        faded = torch.tensor(1.0, dtype=torch.float64)
+        for u in range(last, -1, -1):
+            total += faded * turn_words(words[u], head, last - u)
+            faded = faded * decay * passing[ids[u]]
+        faded = w[name + "after_share"][head].clone()
+        for u in range(t + 1, len(words)):
+            total += faded * turn_words(words[u], head, t - shift - u)
+            faded = faded * after * passing[ids[u]]
         keys.append(total / total.norm() * math.sqrt(dim))
     return torch.stack(keys)
 

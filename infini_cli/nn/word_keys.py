@@ -1,9 +1,11 @@
 """Keys and queries of a memory made from the words around a token: what tells whose a value is.
 
-Decaying sums of embeddings, s_t = e_t + lambda s_{t-1}, where e_t is a projection of token t's embedding times a weight
-of its own: rare words say more of what a sentence is about than common ones. A query is such a sum over the words so
-far. A key has a second one over the words that follow in its segment, which is read as a whole before any of it is
-written. Both are scaled to one length, and share projection and weights, so that words which training has never seen
+Decaying sums of embeddings, s_t = e_t + lambda p_t s_{t-1}, where e_t is a projection of token t's embedding times a
+weight of its own: rare words say more of what a sentence is about than common ones; and p_t is what the token lets by:
+the words before a full stop are about something else than those behind it (a decay that depends on the token, as in
+gated linear attention, arXiv 2312.06635). A query is such a sum over the words so far. A key has a second one over the
+words that follow in its segment, which is read as a whole before any of it is written; the first goes on from segment
+to segment. Both are scaled to one length, and share projection and weights, so that words which training has never seen
 find themselves again.
 
 This takes the place of the short convolution over keys of other linear attention (arXiv 2406.06484, section 3; the
@@ -30,10 +32,11 @@ V = TypeVar("V")
 
 # what heads begin with, in turn: the first looks for what goes on from the last words, the second for what the words
 # before a value are about, the third for what those behind it are about
-QUERY_HALF_LIVES = (2.0, 10.0, 10.0)  # tokens
-KEY_HALF_LIVES = (1.5, 4.0, 4.0)
-AFTER_HALF_LIVES = (1.5, 8.0, 5.0)
-SHARES_AFTER = (0.0, 0.1, 3.0)  # of the words that follow, against those before
+QUERY_HALF_LIVES = (1.7, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
+KEY_HALF_LIVES = (1.6, 5.0, 20.0)
+AFTER_HALF_LIVES = (1.5, 30.0, 30.0)
+SHARES_AFTER = (0.0, 0.1, 1.0)  # of the words that follow, against those before
+PASSING = 5.0  # logit of what a token lets by
 ORDERED = (True, False, False)  # whether a head minds the order of words: "3 3" is not "3", nor "12" "21"
 
 
@@ -52,6 +55,9 @@ class WordKeys(nn.Module):
     def __init__(self, vocabulary: int, width: int, heads: int, dim: int, mapped: int) -> None:
         super().__init__()
         self.salience = nn.Parameter(torch.ones(vocabulary))  # (V,) how much a token counts
+        self.passing = nn.Parameter(
+            torch.full((vocabulary,), PASSING)
+        )  # (V,) logits of how much each lets by
         self.projection = nn.Linear(width, heads * dim)
         # of keys and of queries, before the features: see memory.features
         self.map = nn.Parameter(torch.eye(dim).repeat(heads, 1, -(-mapped // dim))[..., :mapped])  # (G, D, E)
@@ -67,37 +73,101 @@ class WordKeys(nn.Module):
 
         before: the sums after the token before the first one; none at the beginning of a segment.
         """
-        x = self._projected(words)
-        sums = self._summed(_powers(self.query_decay, _behind(x)), x)
+        x, passed = self._projected(words), self._passed(words)
+        sums = self._sums(self.query_decay, x, passed)
         if before is not None:
-            since = torch.arange(1, x.shape[-2] + 1, device=x.device)
-            faded = _powers(self.query_decay, since).unsqueeze(-1) * before.unsqueeze(-2)
-            sums = sums + self._turned(faded, since)
+            sums = sums + self._faded(self.query_decay, before, passed)
         return _scaled(sums), sums[..., -1, :]
 
-    def keys(self, words: Words, shift: int = 0, valid: Tensor | None = None) -> Tensor:
-        """Keys (…, G, T, D) of length sqrt(D).
+    def keys(
+        self,
+        words: Words,
+        before: Tensor,
+        *,
+        shift: int = 0,
+        valid: Tensor | None = None,
+        fresh: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Keys (B, S, G, T, D) of length sqrt(D) of the segments of documents, and the sums (B, G, D) after the last.
 
-        shift: key t will label token t + shift, so the words that follow are those behind that token.
-        valid: (…, T) bool, False for padding, which is no word.
+        before: (B, G, D) the sums after what was read before; a sentence that a segment cuts in two stays one.
+        shift: a token's key is made of the words up to so many places before it, and of those behind it.
+        valid: (B, S, T) bool, False for padding at a row's end, which is no word.
+        fresh: (B, S) bool, True where a new document begins.
         """
-        x = self._projected(words)
+        x, passed = self._projected(words), self._passed(words)
         if valid is not None:
             x = x * valid[..., None, :, None]
-        behind = _behind(x)
-        weights = _powers(self.key_decay, behind)
-        weights = weights + self.after_share[:, None, None] * _powers(self.after_decay, -behind - 1 - shift)
-        return _scaled(self._summed(weights, x))
+        sums = self._sums(self.key_decay, x, passed)
+        starts, after = self._carried(sums, passed, before, valid, fresh)
+        sums = sums + self._faded(self.key_decay, starts, passed)
+        kept = max(0, sums.shape[-2] - shift)
+        first = starts.unsqueeze(-2).expand(*sums.shape[:-2], sums.shape[-2] - kept, -1)
+        sums = torch.cat((first, sums[..., :kept, :]), dim=-2)
+        return _scaled(sums + self._sums_behind(x, passed, shift)), after
 
-    def _summed(self, weights: Tensor, x: Tensor) -> Tensor:
-        """Sums (…, G, T, D) of x by weights (G, T, T), each x turned by as many steps as it lies behind."""
+    def nothing_read(self, rows: int) -> Tensor:
+        """The sums (B, G, D) before the first word."""
+        return self.salience.new_zeros(rows, *self.map.shape[:2])
+
+    def _sums(self, decay: Tensor, x: Tensor, passed: Tensor) -> Tensor:
+        """The words up to each token, (…, G, T, D): each fades with every token, and by what that token lets by."""
+        steps = _steps(passed)
+        faded = _log_powers(decay, steps) + (passed[..., None, :, None] - passed[..., None, None, :])
+        return self._summed(faded.masked_fill(steps < 0, -torch.inf).exp(), x)
+
+    def _faded(self, decay: Tensor, before: Tensor, passed: Tensor) -> Tensor:
+        """What is left at each token of the sums (…, G, D) before the first one: (…, G, T, D)."""
+        since = torch.arange(1, passed.shape[-1] + 1, device=passed.device)
+        left = (_log_powers(decay, since) + passed.unsqueeze(-2)).exp()  # (…, G, T)
+        return self._turned(left.unsqueeze(-1) * before.unsqueeze(-2), since)
+
+    def _sums_behind(self, x: Tensor, passed: Tensor, shift: int) -> Tensor:
+        """The words of its segment behind each token (…, G, T, D), by their share, turned as from `shift` before it."""
+        steps = -_steps(passed) - 1
+        upto = F.pad(passed, (1, 0))[..., :-1]  # what lies before each word
+        faded = _log_powers(self.after_decay, steps) + (upto[..., None, None, :] - passed[..., None, :, None])
+        weights = faded.masked_fill(steps < 0, -torch.inf).exp()
+        return self._summed(self.after_share[:, None, None] * weights, x, shift)
+
+    def _carried(
+        self, own: Tensor, passed: Tensor, before: Tensor, valid: Tensor | None, fresh: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The sums of keys before each segment (B, S, G, D), and after the last one (B, G, D).
+
+        own: (B, S, G, T, D) what each segment's words alone make of them.
+        """
+        rows, n_segments, _, length, _ = own.shape
+        whole = torch.full((rows, n_segments), length, device=own.device)
+        n_words = whole if valid is None else valid.sum(dim=-1)
+        last = (n_words - 1).clamp(min=0)[..., None, None]  # (B, S, 1, 1)
+        any_words = (n_words > 0)[..., None]  # (B, S, 1)
+        own = own.take_along_dim(last.unsqueeze(-1), dim=-2).squeeze(-2) * any_words.unsqueeze(-1)
+        left = passed.unsqueeze(-2).take_along_dim(last, dim=-1).squeeze(-1) * any_words  # (B, S, 1)
+        left = (left + F.logsigmoid(self.key_decay) * n_words[..., None]).exp()  # (B, S, G)
+        starts = []
+        for s in range(n_segments):
+            if fresh is not None:
+                before = before.masked_fill(fresh[:, s, None, None], 0.0)
+            starts.append(before)
+            kept = (left[:, s].unsqueeze(-1) * before).unsqueeze(-2)  # (B, G, 1, D)
+            before = own[:, s] + self._turned(kept, n_words[:, s, None, None]).squeeze(-2)
+        return torch.stack(starts, dim=1), before
+
+    def _summed(self, weights: Tensor, x: Tensor, shift: int = 0) -> Tensor:
+        """Sums (…, G, T, D) of x by weights (…, G, T, T), each x turned by as many steps as it lies behind."""
         place = torch.arange(x.shape[-2], device=x.device)
-        return self._turned(weights @ self._turned(x, -place), place)
+        return self._turned(weights @ self._turned(x, -place), place - shift)
 
     def _turned(self, x: Tensor, steps: Tensor) -> Tensor:
-        """x (…, G, T, D) with each pair of dimensions turned by its angle, so many times (T,)."""
-        angles = (self.angles[:, None, :] * steps[:, None]).repeat(1, 1, 2)  # (G, T, D)
+        """x (…, G, T, D) with each pair of dimensions turned by its angle, so many times: steps (T,) or (…, 1, T)."""
+        angles = self.angles[:, None, :] * steps.unsqueeze(-1)  # (…, G, T, D/2)
+        angles = torch.cat((angles, angles), dim=-1)  # (…, G, T, D)
         return rotate(x, angles.cos(), angles.sin())
+
+    def _passed(self, words: Words) -> Tensor:
+        """(…, T) log of what the tokens up to each let by."""
+        return F.logsigmoid(self.passing[words.ids]).cumsum(dim=-1)
 
     def _projected(self, words: Words) -> Tensor:
         """(…, G, T, D)."""
@@ -119,16 +189,15 @@ def _decays(half_lives: tuple[float, ...], heads: int) -> nn.Parameter:
     return nn.Parameter((0.5 ** (1 / torch.tensor(_in_turn(half_lives, heads)))).logit())
 
 
-def _behind(x: Tensor) -> Tensor:
+def _steps(passed: Tensor) -> Tensor:
     """(T, T) how far the second token is behind the first; negative where it follows."""
-    place = torch.arange(x.shape[-2], device=x.device)
+    place = torch.arange(passed.shape[-1], device=passed.device)
     return place[:, None] - place
 
 
-def _powers(decay: Tensor, steps: Tensor) -> Tensor:
-    """lambda to the power of steps, 0 where they are negative: (G, *steps.shape) of logits (G,)."""
-    log_decay = F.logsigmoid(decay).view(-1, *[1] * steps.dim())
-    return (log_decay * steps.clamp(min=0)).exp() * (steps >= 0)
+def _log_powers(decay: Tensor, steps: Tensor) -> Tensor:
+    """Logarithms (G, *steps.shape) of lambda to the power of steps, of logits (G,); 0 where they are negative."""
+    return F.logsigmoid(decay).view(-1, *[1] * steps.dim()) * steps.clamp(min=0)
 
 
 def _scaled(sums: Tensor) -> Tensor:

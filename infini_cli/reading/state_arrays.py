@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def to_arrays(state: MemoryState) -> "dict[str, np.ndarray]":
-    """M and z of each memory layer, in float32 on the CPU."""
+    """What each memory layer holds, in float32 on the CPU; nothing for what its form of memory does not have."""
     arrays = {}
     for number, layer in enumerate(state):
         for part, tensor in zip(LayerMemory._fields, layer, strict=True):
-            arrays[f"layers.{number}.{part}"] = tensor.detach().float().cpu().numpy()
+            if tensor.numel():
+                arrays[f"layers.{number}.{part}"] = tensor.detach().float().cpu().numpy()
     return arrays
 
 
@@ -32,6 +33,9 @@ def from_arrays(arrays: "Mapping[str, np.ndarray]", like: MemoryState, source: s
     for number, expected in enumerate(like):
         tensors = []
         for part, shaped in zip(LayerMemory._fields, expected, strict=True):
+            if not shaped.numel():
+                tensors.append(shaped)
+                continue
             name = f"layers.{number}.{part}"
             array = arrays.get(name)
             if array is None or array.shape != tuple(shaped.shape):

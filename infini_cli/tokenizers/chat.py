@@ -9,6 +9,7 @@ import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from infini_cli.errors import ModelError
@@ -59,7 +60,7 @@ def render(
     # answers are shown as they are written, so models that can reason aloud are asked not to
     given = {**variables, "add_generation_prompt": add_generation_prompt, "enable_thinking": False}
     try:
-        compiled = _environment().from_string(source)
+        compiled = _compiled(source)
         try:
             text = compiled.render(messages=hidden, **given)
         except jinja2.TemplateError:
@@ -98,8 +99,9 @@ def _pieces(text: str, contents: Sequence[str]) -> Iterator[Piece]:
             yield Piece(part if trusted else contents[int(part)], trusted)
 
 
-def _environment() -> Any:
-    """The Jinja environment that chat templates expect; sandboxed, since a template is foreign code."""
+@lru_cache(maxsize=4)
+def _compiled(source: str) -> Any:
+    """A template in the environment that chat templates expect; sandboxed, since a template is foreign code."""
     import jinja2.ext
     import jinja2.sandbox
 
@@ -109,7 +111,7 @@ def _environment() -> Any:
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = lambda form: datetime.datetime.now().strftime(form)
-    return environment
+    return environment.from_string(source)
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:

@@ -46,11 +46,11 @@ class Background:
         empty = torch.tensor([rng.random() >= share for _ in self.state[0].matrix])
         return tuple(empty_rows(layer, empty.to(layer.norm.device)) for layer in self.state)
 
-    def tensors(self) -> list[tuple[Tensor, Tensor]]:
+    def tensors(self) -> list[tuple[Tensor, ...]]:
         """For a checkpoint."""
-        return [(layer.matrix, layer.norm) for layer in self.state]
+        return [tuple(layer) for layer in self.state]
 
     @classmethod
-    def from_tensors(cls, tensors: list[tuple[Tensor, Tensor]]) -> "Background":
+    def from_tensors(cls, tensors: list[tuple[Tensor, ...]]) -> "Background":
         """The inverse of `tensors`."""
-        return cls(tuple(LayerMemory(matrix, norm) for matrix, norm in tensors))
+        return cls(tuple(LayerMemory(*layer) for layer in tensors))

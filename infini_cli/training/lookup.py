@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from infini_cli.nn.attention import group
+from infini_cli.nn.memory import MemoryState
 from infini_cli.nn.transformer import InfiniTransformer, Layer
 from infini_cli.nn.word_keys import ordered_heads
 from infini_cli.training.batches import IGNORED, Batch
@@ -51,6 +52,7 @@ class Lookup(NamedTuple):
     asked_for: Tensor  # (A,) all tokens of the documents, flat, that any of them is to find
     right: Tensor  # (N, A) bool: what each is to find
     own: Tensor  # (N, A) bool: what is asked for of the same document, which is hardest to tell apart
+    first: Tensor  # (N,) bool: whether it is, or is of, the word that the answer begins with
     shares: Tensor  # (N,) of each in a mean
 
     @classmethod
@@ -64,22 +66,24 @@ class Lookup(NamedTuple):
         right[row, column] = True
         document = asked_for // batch.documents[0].numel()
         own = batch.rows[wanted[:, 0]][:, None] == document
-        return cls(wanted, asked_for, right, own, token_shares(wanted[:, 0]))
+        begun = begins(wanted[:, 0])
+        beginning = right[begun][begun.cumsum(0) - 1]  # what the first token of each one's answer is to find
+        return cls(wanted, asked_for, right, own, (right & beginning).any(dim=1), token_shares(wanted[:, 0]))
 
-    def missed(self, phi_q: Tensor, phi_k: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of reads with features phi_q (H or G, N, F) of phi_k (G, A, F), no gates.
+    def missed(self, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of reads that give weights (G, R, N, A) to what is asked for, no gates.
 
         A read finds what is right if one of its heads does, of those whose task it is: those that mind the order of
-        words go on from an answer's last token, the others look for its first one, and so may divide the ways in which
-        things are said between them.
+        words go on from an answer's last token, the others look for its first word, and so may divide the ways in which
+        things are said between them. A document often has in one token what begins an answer in several; they all
+        are found by what the question is about.
 
         Returns -log of the mean share on the right of all tokens asked for, which are as many as a long document leaves
         in a memory, a mean over both tasks; and the share among those of the same document, (N,).
         """
-        weights = _weights(phi_q, phi_k)  # (G, R, N, A)
         right = (weights * self.right).sum(dim=-1)  # (G, R, N)
-        first = begins(self.wanted[:, 0])
-        goes_on = torch.tensor(ordered_heads(len(phi_k)), device=right.device)  # (G,)
+        first = self.first
+        goes_on = torch.tensor(ordered_heads(len(weights)), device=right.device)  # (G,)
         found = _of_heads(right / (weights.sum(dim=-1) + _FLOOR), first, goes_on)
         among_own = _of_heads(right / ((weights * self.own).sum(dim=-1) + _FLOOR), first, goes_on)
         losses = -(found + _FLOOR).log()
@@ -89,7 +93,7 @@ class Lookup(NamedTuple):
     @torch.no_grad()
     def looks(self, phi_q: Tensor, phi_k: Tensor) -> Tensor:
         """Where every fourth scored token looks, (G, R, N/4, n): phi_q (H or G, N, F) · phi_k (G, n, F), no gates."""
-        return _weights(phi_q[:, ::_EVERY], phi_k)
+        return products(phi_q[:, ::_EVERY], phi_k)
 
     def lost(self, looks: Tensor, strength: Tensor) -> Tensor:
         """-log of the share of all that is asked for in what those looks find under gates of strength (G, n)."""
@@ -100,36 +104,41 @@ class Lookup(NamedTuple):
 
 
 def lookup_loss(
-    model: InfiniTransformer, batch: Batch, read: dict[int, Tensor], asked: dict[int, Tensor]
+    model: InfiniTransformer,
+    batch: Batch,
+    before: MemoryState,
+    read: dict[int, Tensor],
+    asked: dict[int, Tensor],
 ) -> Tensor:
     """What reads miss (`Lookup.missed`) and what gates lose (`Lookup.lost`), means over layers; 0 without any source.
 
-    The first trains keys and queries, where they are not word keys, which stay as they are; the second gates alone.
+    The first trains keys and queries, and is left out for word keys, which stay as they are; the second gates alone.
 
-    read: the inputs (B, S, T, d) of the memory layers while the documents were read; asked: those (Q, 1, L, d) of the
-    questions.
+    before: what the documents (B rows) were read after; read: the inputs (B, S, T, d) of the memory layers meanwhile;
+    asked: those (Q, 1, L, d) of the questions.
     """
     if not len(batch.sources):
         return torch.zeros((), device=model.device)
     lookup = Lookup.of(batch)
     told, asking = model.words(batch.documents), model.words(batch.tokens.unsqueeze(1))
     losses = []
-    for index in model.config.memory_layers:
+    for index, held in zip(model.config.memory_layers, before, strict=True):
         layer = cast(Layer, model.layers[index])
         memory = layer.memory
         assert memory is not None
         q, _ = memory.queries(layer.attn.queries(asked[index]), asking)  # (Q, 1, H or G, L, D)
         phi_q = memory.query_features(at(q, lookup.wanted))  # (H or G, N, F)
         keys, values = layer.attn.keys_values(read[index])
-        writes = layer.attn.writes(read[index], told, keys, values, memory, None)
+        writes, _ = layer.attn.writes(read[index], told, keys, values, memory, held.words, None, None)
         phi_k = torch.stack([phi for phi, _, _ in writes], dim=1)  # (B, S, G, T, F)
         phi_k = phi_k.movedim(2, 0).flatten(1, 3)  # (G, n, F)
-        losses.append(lookup.missed(phi_q, phi_k[:, lookup.asked_for])[0])
+        if memory.words is None:
+            losses.append(lookup.missed(products(phi_q, phi_k[:, lookup.asked_for]))[0])
         if memory.write is not None:
             strength = torch.stack([each for _, _, each in writes if each is not None])  # (S, B, G, T)
             strength = strength.permute(2, 1, 0, 3).flatten(1)  # (G, n)
             losses.append(lookup.lost(lookup.looks(phi_q, phi_k), strength))
-    return torch.stack(losses).sum() / len(model.config.memory_layers)
+    return sum(losses, torch.zeros((), device=model.device)) / len(model.config.memory_layers)
 
 
 def _of_heads(shares: Tensor, first: Tensor, goes_on: Tensor) -> Tensor:
@@ -143,7 +152,7 @@ def at(q: Tensor, wanted: Tensor) -> Tensor:
     return q[wanted[:, 0], 0, :, wanted[:, 1]].transpose(0, 1)
 
 
-def _weights(phi_q: Tensor, phi_k: Tensor) -> Tensor:
+def products(phi_q: Tensor, phi_k: Tensor) -> Tensor:
     """phi_q (H or G, N, F) · phi_k (G, n, F): (G, R or 1, N, n)."""
     weights = group(phi_q, len(phi_k)) @ phi_k.transpose(-1, -2)
     return weights.unflatten(1, (-1, phi_q.shape[-2]))

@@ -16,8 +16,9 @@ from torch.nn.parallel import DistributedDataParallel
 from infini_cli.errors import UsageError
 from infini_cli.nn.checkpoint import load_adapter, load_base, save_adapter
 from infini_cli.nn.lora import inject
-from infini_cli.nn.memory import MemoryState, empty_state
+from infini_cli.nn.memory import MemoryState, empty_state, take_rows
 from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.reading.engine import choose_dtype
 from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.calibration import whiten_maps
@@ -27,7 +28,6 @@ from infini_cli.training.losses import (
     exact_rows,
     read_documents,
     score,
-    take_rows,
     teach,
     total_loss,
     writing_strength,
@@ -93,7 +93,7 @@ class Step(nn.Module):
         writing = writing_strength(before, after, batch.documents[0].numel())
         loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
         if weights.lookup > 0:
-            loss = loss + weights.lookup * lookup_loss(self.model, batch, read, asked)
+            loss = loss + weights.lookup * lookup_loss(self.model, batch, before, read, asked)
         return loss, exact_rows(scored, len(batch.questions)), writing.detach()
 
 
@@ -124,7 +124,8 @@ def train(
     """Train an adapter; a run that was cut short goes on from its last checkpoint with the same losses.
 
     Args:
-        base: the base model's folder or GGUF file; its weights stay frozen in bfloat16.
+        base: the base model's folder or GGUF file; its weights stay frozen, in bfloat16 where the device
+            computes in it.
         setting: corpus and tokenizer; its segments and split are set by the recipe.
         folder: where checkpoint, log and adapter are written.
         adapter: an adapter of the same form to begin from, in place of an untrained one.
@@ -147,8 +148,9 @@ def train(
             raise UsageError(f"{workers} workers cannot share batches of {stage.batch_documents} documents")
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    model = load_base(base, memory=recipe.memory, device=device, dtype=torch.bfloat16)
-    teacher = load_base(base, memory=None, device=device, dtype=torch.bfloat16)
+    dtype = choose_dtype("auto", device)
+    model = load_base(base, memory=recipe.memory, device=device, dtype=dtype)
+    teacher = load_base(base, memory=None, device=device, dtype=dtype)
     if adapter is not None:
         load_adapter(model, adapter, base=base_fingerprint, merged=False)
     else:
@@ -230,13 +232,13 @@ def train(
                 log.write(event.to_json() + "\n")
             if due:
                 save(folder / CHECKPOINT, recipe, model, optimizer, progress, backgrounds)
-                # what it is added to is in bfloat16; the checkpoint keeps the updates in float32
+                # what it is added to is mostly in bfloat16; the checkpoint keeps the updates in float32
                 save_adapter(
                     model,
                     folder / ADAPTER,
                     base=base_fingerprint,
                     lora=recipe.lora,
-                    lora_dtype=torch.bfloat16,
+                    dtype=torch.bfloat16,
                 )
                 (folder / CONFIG).write_text(describe(recipe, base_fingerprint), encoding="utf-8")
                 saved = time.monotonic()

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infini_cli.nn.memory import LayerMemory, MemoryState, empty_state
+from infini_cli.nn.memory import MemoryState, empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import IGNORED, Batch
 from infini_cli.training.recipe import Losses
@@ -40,11 +40,6 @@ def writing_strength(before: MemoryState, after: MemoryState, n_tokens: int) -> 
     """
     grown = [(new.norm - old.norm).sum(dim=-1).mean() for old, new in zip(before, after, strict=True)]
     return torch.stack(grown).mean() / n_tokens
-
-
-def take_rows(state: MemoryState, rows: Tensor) -> MemoryState:
-    """The state of the given rows (Q,): documents are read once, then branched to their questions."""
-    return tuple(LayerMemory(layer.matrix[rows], layer.norm[rows]) for layer in state)
 
 
 def score(model: InfiniTransformer, batch: Batch, state: MemoryState) -> Scored:

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from infini_cli.nn.memory import LayerMemory, MemoryState
+from infini_cli.nn.memory import emptied, take_rows
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import collate
-from infini_cli.training.losses import exact_rows, read_documents, score, take_rows
+from infini_cli.training.losses import exact_rows, read_documents, score
 from infini_cli.training.mixture import Part, make_sample
 from infini_cli.training.tasks.sample import Setting
 
@@ -100,8 +100,3 @@ def measure_recall(
         questions_by_task={task: len(right) for task, right in sorted(by_task.items())},
         questions=questions,
     )
-
-
-def emptied(state: MemoryState) -> MemoryState:
-    """The state of a model that has read nothing."""
-    return tuple(LayerMemory(torch.zeros_like(layer.matrix), torch.zeros_like(layer.norm)) for layer in state)

@@ -65,7 +65,7 @@ class WordLookup:
     """Before the stages: how word keys learn what to find; see word_lookup.learn_word_keys."""
 
     steps: int = 300
-    lr: float = 2e-3  # of projections; five times as much for maps and decays
+    lr: float = 2e-3  # of projections and weights of words; more for decays
     batch_documents: int = 16
     segments: int = 3  # of the documents
     uses: int = 3  # of each batch: as it is, then with words swapped for others

@@ -20,11 +20,14 @@ def find_sources(
 ) -> Sources:
     """For each token of an answer, the places in the document of the tokens that hold the same characters.
 
+    The token after the value, which mostly ends the answer, has what follows the value in the document for its source:
+    a read that finds it knows that the value is over, where one that finds nothing takes what is nearest.
+
     Args:
         tokens: the document's.
         spans: the parts of the document in which the answer is looked for, first token and one past the last.
         value: the answer in words; case and kinds of white space do not matter.
-        answer: its tokens, which may hold more than the value. What is not of the value has no source.
+        answer: its tokens, which may hold more than the value; what is neither of it nor right after it has no source.
     """
     wanted = _plain(value)
     own_starts, own_text = _pieces(tokenizer, answer)
@@ -32,7 +35,8 @@ def find_sources(
     if begin < 0:
         return tuple(() for _ in answer)
     sources: list[set[int]] = [set() for _ in answer]
-    end = begin + len(value)
+    end = begin + len(wanted)
+    after = next((i for i in range(len(answer)) if own_starts[i] >= end), None)
     for first, past in spans:
         starts, text = _pieces(tokenizer, tokens[first:past])
         place = text.find(wanted)
@@ -43,6 +47,9 @@ def find_sources(
                 sources[i].update(
                     first + t for t in range(past - first) if starts[t] < high and starts[t + 1] > low
                 )
+            follows = next((t for t in range(past - first) if starts[t] >= end + shift), None)
+            if after is not None and follows is not None:
+                sources[after].add(first + follows)
             place = text.find(wanted, place + 1)
     return tuple(tuple(sorted(each)) for each in sources)
 

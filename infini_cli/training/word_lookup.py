@@ -5,6 +5,11 @@ forward pass, thousands of documents in minutes, and stay as they are when the r
 projections of whitened embeddings, weighted by how rare a token is in the training texts (inverse document frequency
 with tokens for documents): already then, sums over the words before a value tell whose value it is.
 
+They learn with an exact and sharp kernel in place of the features that the memory will use. It costs a tenth, and what
+it teaches is better: of sums trained through 1,024 features for as long, reads found the right one of all asked-for
+tokens half as surely. The maps stay random, orthogonal, and of that kernel's sharpness: training them, alone or with
+the sums, made unseen facts and words no easier to find.
+
 Measured on SmolLM2-135M, four facts of one kind or four keys with a number each in a document, chance 25%: inner
 products of such sums, untrained, find the right first token of 77 to 87% of the answers. The keys and queries of the
 base model's own heads find 24 to 37%, and canonical correlations of a layer's whole input 54 to 64%.
@@ -19,9 +24,9 @@ from random import Random
 import torch
 from torch import Tensor, nn
 
-from infini_cli.nn.attention import MemoryParameters, earlier, rotation
+from infini_cli.nn.attention import MemoryParameters, rotation
 from infini_cli.nn.transformer import InfiniTransformer
-from infini_cli.nn.word_keys import WordKeys, Words
+from infini_cli.nn.word_keys import PASSING, WordKeys, Words
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.lookup import Lookup, at
 from infini_cli.training.mixture import make_sample, parse_mixture
@@ -29,7 +34,8 @@ from infini_cli.training.optimizer import set_rate
 from infini_cli.training.recipe import WordLookup
 from infini_cli.training.tasks.sample import Setting
 
-SCALE = 2.0  # standard deviation of the mapped coordinates: how sharply a softmax tells them apart
+SHARPNESS = 12.0  # of the kernel that keys and queries are trained with, exp(SHARPNESS * cosine)
+SCALE = 5.0  # standard deviation of mapped coordinates, whose softmax features come near that kernel
 _RIDGE = 0.1  # of the mean variance of embeddings, added to each
 _MEAN_SALIENCE = 10.0  # nats of a rare token, which then counts as one
 _WARMUP = 20  # steps
@@ -57,8 +63,9 @@ def learn_word_keys(
     counts = token_counts(setting, model.config.vocab_size).to(model.device)
     whitening = Whitening(model.embed.weight.detach().float(), counts)
     table = whitening.table()  # (V, d)
+    ends = sentence_ends(setting, model.config.vocab_size).to(model.device)
     for index, parameters in zip(memory.layers, model.memories(), strict=True):
-        _begin(parameters, counts, f"{seed}/{index}")
+        _begin(parameters, counts, ends, f"{seed}/{index}")
     optimizer = _optimizer(model, config)
     random = _seeded(f"{seed}/swaps")
     batch = None
@@ -101,6 +108,14 @@ def token_counts(setting: Setting, vocabulary: int) -> Tensor:
     return counts
 
 
+def sentence_ends(setting: Setting, vocabulary: int) -> Tensor:
+    """The tokens that end a statement: full stops, alone or with what closes quotations and brackets."""
+    texts = (setting.tokenizer.decode([token]).strip() for token in range(vocabulary))
+    return torch.tensor(
+        [t for t, text in enumerate(texts) if text and text.rstrip("\"')]\u201d\u2019") in (".", "!")]
+    )
+
+
 class Whitening:
     """Embeddings of equal variance in all directions and of unit length, as used in running text."""
 
@@ -128,8 +143,9 @@ class Whitening:
             weight = words.projection.weight @ self.matrix
             words.projection.weight.copy_(weight.bfloat16())
             words.projection.bias.copy_(-(words.projection.weight @ self.mean))
-            words.salience.copy_((words.salience / self.length).bfloat16())
-            words.map.copy_(words.map.bfloat16())
+            words.salience.copy_(words.salience / self.length)
+            for parameter in words.parameters():
+                parameter.copy_(parameter.bfloat16())
 
 
 def _seeded(seed: str) -> torch.Generator:
@@ -142,12 +158,14 @@ def _of(parameters: MemoryParameters) -> WordKeys:
 
 
 @torch.no_grad()
-def _begin(parameters: MemoryParameters, counts: Tensor, seed: str) -> None:
+def _begin(parameters: MemoryParameters, counts: Tensor, ends: Tensor, seed: str) -> None:
     """Random orthogonal projections and maps, and rare words first."""
     random = _seeded(seed)
     rarity = (counts.sum() / counts).log() / _MEAN_SALIENCE
     words = _of(parameters)
     words.salience.copy_(rarity)
+    words.passing.fill_(PASSING)
+    words.passing[ends] = 0.0
     words.projection.bias.zero_()
     heads, dim, mapped = words.map.shape
     for g in range(heads):
@@ -161,7 +179,7 @@ def _optimizer(model: InfiniTransformer, config: WordLookup) -> torch.optim.Adam
     rates = {
         "projection.weight": config.lr,
         "salience": config.lr,
-        "words.map": 5 * config.lr,
+        "passing": 20 * config.lr,
         "_decay": 5 * config.lr,
         "_share": 5 * config.lr,
     }
@@ -206,11 +224,12 @@ def _step(
     losses, found = [], []
     for parameters in model.memories():
         words = _of(parameters)
-        shift = model.config.memory.key_shift
-        keys = earlier(words.keys(told, shift), shift)  # (B, S, G, T, D)
+        before = words.nothing_read(len(documents))
+        keys, _ = words.keys(told, before, shift=model.config.memory.key_shift)  # (B, S, G, T, D)
         keys = keys.movedim(2, 0).flatten(1, 3)[:, lookup.asked_for]  # (G, A, D)
         queries = at(words.queries(asking)[0], lookup.wanted)  # (G, N, D)
-        loss, right = lookup.missed(parameters.query_features(queries), parameters.key_features(keys))
+        cosines = queries @ keys.transpose(-1, -2) / keys.shape[-1]  # (G, N, A)
+        loss, right = lookup.missed((SHARPNESS * (cosines - 1)).exp().unsqueeze(1))
         losses.append(loss)
         found.append(right)
     return torch.stack(losses).sum(), torch.stack(found).mean(dim=0)

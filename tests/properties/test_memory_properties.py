@@ -204,7 +204,7 @@ def test_memory_does_not_grow_and_stays_finite_over_many_segments(form):
 def test_hostile_keys_never_make_the_memory_infinite(feature_map, rule, scale, repeats, constant):
     generator = torch.Generator().manual_seed(0)
     size = 8 if feature_map == "elu" else 48
-    memory = LayerMemory(torch.zeros(1, 2, size, 8), torch.zeros(1, 2, size))
+    memory = LayerMemory(torch.zeros(1, 2, size, 8), torch.zeros(1, 2, size), torch.zeros(1, 2, 0))
     for _ in range(repeats):
         keys = (
             torch.full((1, 2, 6, 8), scale)
@@ -232,7 +232,7 @@ def test_what_was_written_is_recalled_by_its_key():
     generator = torch.Generator().manual_seed(3)
     keys = torch.nn.functional.one_hot(torch.arange(4), 8).float()[None, None] * 9.0
     values = torch.randn(1, 1, 4, 8, generator=generator)
-    memory = LayerMemory(torch.zeros(1, 1, 48, 8), torch.zeros(1, 1, 48))
+    memory = LayerMemory(torch.zeros(1, 1, 48, 8), torch.zeros(1, 1, 48), torch.zeros(1, 1, 0))
     phi = features(keys + keys.roll(1, dims=-1), "dpfp-3", None)
     for t in range(4):
         memory = update(memory, phi[:, :, t : t + 1], values[:, :, t : t + 1], None, rule="delta", eps=1e-6)

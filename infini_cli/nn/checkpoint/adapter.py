@@ -30,7 +30,7 @@ def save_adapter(
     *,
     base: str,
     lora: LoRAConfig | None = None,
-    lora_dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write a model's memory parameters and, with `lora`, its updates; the file appears only when complete.
 
@@ -39,7 +39,7 @@ def save_adapter(
         file: where to write.
         base: fingerprint of the base model's file.
         lora: what `inject` was given.
-        lora_dtype: of the stored updates; memory parameters are stored in float32.
+        dtype: of the stored updates and word keys; the rest of the memory's parameters is stored in float32.
 
     Raises:
         ValueError: the model has no memory, or its LoRA modules are not those of `lora`.
@@ -50,7 +50,7 @@ def save_adapter(
     if (lora is not None) != any(True for _ in adapted_modules(model)):
         raise ValueError("the model's LoRA modules are not those of the configuration")
     tensors = {
-        key: value.detach().to("cpu", lora_dtype if ".lora_" in key else torch.float32).contiguous()
+        key: value.detach().to("cpu", dtype if _is_large(key) else torch.float32).contiguous()
         for key, value in _parameters(model).items()
     }
     info = AdapterInfo(base, model.config.memory, None if lora is None else asdict(lora))
@@ -122,6 +122,10 @@ def _parameters(model: InfiniTransformer) -> dict[str, Tensor]:
         parameters[f"{key}.lora_A.weight"] = module.lora_a
         parameters[f"{key}.lora_B.weight"] = module.lora_b
     return parameters
+
+
+def _is_large(key: str) -> bool:
+    return ".lora_" in key or ".memory.words." in key
 
 
 def _form(memory: MemoryConfig) -> MemoryConfig:

@@ -24,6 +24,11 @@ STATEMENTS: dict[Role, tuple[str, ...]] = {
         "{value} is the magic {kind} for {key}.",
         "The {kind} assigned to {key} is {value}.",
         "Please note: the {kind} that goes with {key} is {value}.",
+        "{value} belongs to {key} as its magic {kind}.",
+        "We know {value} as the {kind} that opens {key}.",
+        "The teacher gave {value} to {key} for its secret {kind}.",
+        "Where {key} is named, {value} is the magic {kind} to answer with.",
+        "{value} stands in the list as the {kind} of {key}.",
     ),
     "heldout": (
         "If anyone asks for the magic {kind} of {key}, say {value}.",

@@ -6,8 +6,7 @@ import torch
 
 from infini_cli.evals.asking import Prompt, answered_exactly, decode, greedy_answers
 from infini_cli.nn.generate import Sampling, generate
-from infini_cli.nn.memory import empty_state
-from infini_cli.training.losses import take_rows
+from infini_cli.nn.memory import empty_state, take_rows
 
 
 def read(model, rows: int, seed: int = 0):

@@ -16,8 +16,7 @@ from infini_cli.evals.plot import heat_map
 from infini_cli.evals.recall import Progress, RecallOptions, RecallTask, run_recall
 from infini_cli.evals.results import ResultsFile
 from infini_cli.nn.generate import Sampling, generate
-from infini_cli.nn.memory import empty_state
-from infini_cli.training.losses import take_rows
+from infini_cli.nn.memory import empty_state, take_rows
 from infini_cli.training.tasks.sample import Setting
 
 SMALL = RecallOptions(lengths=(1024,), depths=(0.0, 1.0), samples=3, batch=2)

@@ -90,7 +90,7 @@ def test_keys_are_those_of_peft_and_only_the_trained_parts_are_stored(file: Path
 
 
 def test_updates_can_be_stored_in_half_the_room(tmp_path: Path) -> None:
-    save_adapter(trained(), tmp_path / "a.safetensors", base=BASE, lora=LORA, lora_dtype=torch.bfloat16)
+    save_adapter(trained(), tmp_path / "a.safetensors", base=BASE, lora=LORA, dtype=torch.bfloat16)
     model = fresh()
 
     load_adapter(model, tmp_path / "a.safetensors", base=BASE)
@@ -99,6 +99,15 @@ def test_updates_can_be_stored_in_half_the_room(tmp_path: Path) -> None:
     dtypes = {k: t.dtype for k, t in safetensors.torch.load_file(tmp_path / "a.safetensors").items()}
     assert {dtype for key, dtype in dtypes.items() if ".memory." in key} == {torch.float32}
     assert {dtype for key, dtype in dtypes.items() if ".lora_" in key} == {torch.bfloat16}
+
+
+def test_word_keys_are_stored_in_half_the_room_too(tmp_path: Path) -> None:
+    memory = dataclasses.replace(MEMORY, feature_map="hedgehog", word_keys=8)
+    save_adapter(random_network(memory), tmp_path / "a.safetensors", base=BASE, dtype=torch.bfloat16)
+    tensors = safetensors.torch.load_file(tmp_path / "a.safetensors")
+    kept = {key: tensor.dtype for key, tensor in tensors.items()}
+    assert {dtype for key, dtype in kept.items() if ".words." in key} == {torch.bfloat16}
+    assert {dtype for key, dtype in kept.items() if ".words." not in key} == {torch.float32}
 
 
 def test_segment_length_alone_may_differ(file: Path) -> None:

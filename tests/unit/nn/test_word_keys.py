@@ -21,6 +21,12 @@ def words(*ids: int) -> Words:
     return Words(tokens, table[tokens])
 
 
+def told(keys: WordKeys, *ids: int, shift: int = 0) -> torch.Tensor:
+    """The keys (1, G, T, D) of a document of one segment."""
+    tokens, embedded = words(*ids)
+    return keys.keys(Words(tokens[None], embedded[None]), keys.nothing_read(1), shift=shift)[0][:, 0]
+
+
 def alike(one: torch.Tensor, other: torch.Tensor) -> list[float]:
     """Of the last token's queries or keys, by head."""
     return torch.cosine_similarity(one[0, :, -1], other[0, :, -1], dim=-1).tolist()
@@ -50,15 +56,42 @@ def test_only_one_head_minds_the_order_of_words() -> None:
 
 def test_words_behind_a_value_are_in_its_key_and_the_value_itself_is_not() -> None:
     keys = made()
-    # key t labels token t + 1: the last but one of these is the value
-    told = keys.keys(words(1, 2, 7, 5, 6), shift=1)[:, :, 1:2]
-    other_value = keys.keys(words(1, 2, 8, 5, 6), shift=1)[:, :, 1:2]
-    torch.testing.assert_close(told, other_value)
-    other_end = alike(told, keys.keys(words(1, 2, 7, 9, 10), shift=1)[:, :, 1:2])
+    value = told(keys, 1, 2, 7, 5, 6, shift=1)[:, :, 2:3]
+    torch.testing.assert_close(value, told(keys, 1, 2, 8, 5, 6, shift=1)[:, :, 2:3])
+    other_end = alike(value, told(keys, 1, 2, 7, 9, 10, shift=1)[:, :, 2:3])
     assert other_end[ORDERED] > 0.999
     assert other_end[BEHIND] < other_end[BEFORE] < 1
     asked = keys.queries(words(5, 6))[0]
-    assert alike(told, asked)[BEHIND] > max(alike(told, asked)[BEFORE], 0.3)
+    assert alike(value, asked)[BEHIND] > max(alike(value, asked)[BEFORE], 0.3)
+
+
+def test_what_lets_nothing_by_parts_what_is_before_it_from_what_is_behind() -> None:
+    keys = made()
+    with torch.no_grad():
+        keys.passing[4] = -30.0
+    asked, alone = keys.queries(words(1, 2, 4, 5))[0], keys.queries(words(4, 5))[0]
+    torch.testing.assert_close(asked[:, :, -1], alone[:, :, -1])
+    # the words behind a value end there too, and it is the last of them
+    value = told(keys, 1, 2, 7, 4, 5, shift=1)[:, :, 2]
+    torch.testing.assert_close(value, told(keys, 1, 2, 7, 4, 9, shift=1)[:, :, 2])
+    assert not torch.allclose(value, told(keys, 1, 2, 7, 6, 9, shift=1)[:, :, 2])
+
+
+def test_what_a_segment_cuts_in_two_is_found_as_if_it_did_not() -> None:
+    keys = made()
+    tokens, embedded = words(1, 2, 3, 7, 8, 9, 10, 11)
+    whole, after = keys.keys(Words(tokens[None], embedded[None]), keys.nothing_read(1), shift=1)
+    cut = Words(tokens.view(1, 2, 4), embedded.view(1, 2, 4, WIDTH))
+    parts, after_parts = keys.keys(cut, keys.nothing_read(1), shift=1)
+    torch.testing.assert_close(after_parts, after)
+    # of what stands before a token nothing is lost; the words behind it are those of its segment
+    torch.testing.assert_close(parts[:, 1], whole[:, 0, :, 4:])
+    one, between = keys.keys(Words(*(each[:, :1] for each in cut)), keys.nothing_read(1), shift=1)
+    other, last = keys.keys(Words(*(each[:, 1:] for each in cut)), between, shift=1)
+    torch.testing.assert_close(torch.cat((one, other), dim=1), parts)
+    torch.testing.assert_close(last, after)
+    begun, _ = keys.keys(cut, keys.nothing_read(1), shift=1, fresh=torch.tensor([[True, True]]))
+    torch.testing.assert_close(begun[:, 1], told(keys, 8, 9, 10, 11, shift=1))
 
 
 def test_sums_go_on_after_a_cut() -> None:
@@ -71,6 +104,13 @@ def test_sums_go_on_after_a_cut() -> None:
 
 def test_padding_is_no_word() -> None:
     keys = made()
-    valid = torch.tensor([[True, True, True, False, False]])
-    padded = keys.keys(words(1, 2, 3, 9, 10), 1, valid)[:, :, :3]
-    torch.testing.assert_close(padded, keys.keys(words(1, 2, 3), 1))
+    tokens, embedded = words(1, 2, 3, 9, 10)
+    valid = torch.tensor([[[True, True, True, False, False]]])
+    padded = Words(tokens[None], embedded[None])
+    found, after = keys.keys(padded, keys.nothing_read(1), shift=1, valid=valid)
+    short = Words(tokens[None, :, :3], embedded[None, :, :3])
+    expected, expected_after = keys.keys(short, keys.nothing_read(1), shift=1)
+    torch.testing.assert_close(found[:, :, :, :3], expected)
+    torch.testing.assert_close(after, expected_after)
+    _, unchanged = keys.keys(padded, after, shift=1, valid=torch.zeros_like(valid))
+    torch.testing.assert_close(unchanged, after)

@@ -62,7 +62,7 @@ class CountingEngine:
     tokens: list[int] = field(default_factory=list)  # all of them
 
     def empty_state(self) -> MemoryState:
-        return (LayerMemory(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3)),) * 2
+        return (LayerMemory(torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3), torch.zeros(1, 2, 0)),) * 2
 
     def read(self, tokens: Tensor, state: MemoryState) -> MemoryState:
         self.before_read()
@@ -74,7 +74,9 @@ class CountingEngine:
         value = (tokens.flatten() * weights).sum().sin() + segments * 1e-3
         grid = torch.arange(24, dtype=torch.float32).reshape(1, 2, 3, 4) / 24
         return tuple(
-            LayerMemory(layer.matrix * 0.9 + value * grid, layer.norm * 0.9 + value * grid.sum(-1))
+            layer._replace(
+                matrix=layer.matrix * 0.9 + value * grid, norm=layer.norm * 0.9 + value * grid.sum(-1)
+            )
             for layer in state
         )
 

@@ -14,7 +14,7 @@ from infini_cli.nn.adapter_info import read_adapter_info
 from infini_cli.nn.checkpoint import load_adapter, load_base
 from infini_cli.nn.config import MemoryConfig, memory_from_dict
 from infini_cli.nn.lora import LoRAConfig
-from infini_cli.nn.memory import empty_state
+from infini_cli.nn.memory import empty_state, take_rows
 from infini_cli.training import loop
 from infini_cli.training.background import Background
 from infini_cli.training.batches import IGNORED, collate
@@ -24,7 +24,6 @@ from infini_cli.training.losses import (
     exact_rows,
     read_documents,
     score,
-    take_rows,
     total_loss,
     writing_strength,
 )

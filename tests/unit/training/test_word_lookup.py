@@ -32,7 +32,8 @@ def learned(setting):
 def test_they_find_what_is_asked_for_and_are_then_frozen(setting) -> None:
     model, shares = learned(setting)
     assert len(shares) == LOOKUP.steps
-    assert sum(shares[-5:]) > 1.5 * sum(shares[:5])
+    missed = [1 - share for share in shares]
+    assert sum(missed[-5:]) < 0.7 * sum(missed[:5])
     for memory in model.memories():
         kept = {name for name, p in memory.named_parameters() if not p.requires_grad}
         assert kept == {
@@ -66,13 +67,14 @@ def test_what_was_trained_on_the_table_does_the_same_to_embeddings(setting) -> N
     torch.manual_seed(0)
     model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
     whitening = Whitening(model.embed.weight.detach(), token_counts(setting, model.config.vocab_size))
-    ids = torch.randint(0, model.config.vocab_size, (2, 9))
+    ids = torch.randint(0, model.config.vocab_size, (1, 2, 9))
     memory = model.memories()[0]
     memory.words.projection.bias.data.zero_()
     memory.words.salience.data.uniform_(0.5, 2)
-    before = memory.words.keys(Words(ids, whitening.table()[ids]))
+    nothing = memory.words.nothing_read(1)
+    before, _ = memory.words.keys(Words(ids, whitening.table()[ids]), nothing)
     whitening.fold_into(memory)
-    after = memory.words.keys(Words(ids, model.embed(ids)))
+    after, _ = memory.words.keys(Words(ids, model.embed(ids)), nothing)
     # rounded to bfloat16
     torch.testing.assert_close(after, before, rtol=0.05, atol=0.1)
     for each in (memory.words.projection.weight, memory.words.salience):
