@@ -46,14 +46,19 @@ def attention_inputs(model: InfiniTransformer, layers: Sequence[int]) -> Iterato
 
 
 class Lookup(NamedTuple):
-    """What a batch's scored tokens are to find."""
+    """What a batch's scored tokens are to find.
+
+    Heads divide the work: those that mind the order of words go on from an answer's last token, the others look for its
+    first word. So each has its own tokens to find, and to keep: where an answer begins, its later tokens would only be
+    in the way. A document often has in one token what begins an answer in several; they all count as its first word,
+    and are found by what the question is about.
+    """
 
     wanted: Tensor  # (N, 2) question and token of each scored token that has sources
     asked_for: Tensor  # (A,) all tokens of the documents, flat, that any of them is to find
     right: Tensor  # (N, A) bool: what each is to find
     own: Tensor  # (N, A) bool: what is asked for of the same document, which is hardest to tell apart
     first: Tensor  # (N,) bool: whether it is, or is of, the word that the answer begins with
-    shares: Tensor  # (N,) of each in a mean
 
     @classmethod
     def of(cls, batch: Batch) -> "Lookup":
@@ -68,39 +73,51 @@ class Lookup(NamedTuple):
         own = batch.rows[wanted[:, 0]][:, None] == document
         begun = begins(wanted[:, 0])
         beginning = right[begun][begun.cumsum(0) - 1]  # what the first token of each one's answer is to find
-        return cls(wanted, asked_for, right, own, (right & beginning).any(dim=1), token_shares(wanted[:, 0]))
+        return cls(wanted, asked_for, right, own, (right & beginning).any(dim=1))
+
+    def tasks(self, heads: int) -> Tensor:
+        """(G, N) bool: which scored tokens are the task of which of so many heads; all of them that of a single one."""
+        goes_on = torch.tensor(ordered_heads(heads), device=self.first.device).unsqueeze(1)  # (G, 1)
+        return (goes_on != self.first) if heads > 1 else torch.ones_like(self.first).unsqueeze(0)
 
     def missed(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of reads that give weights (G, R, N, A) to what is asked for, no gates.
 
-        A read finds what is right if one of its heads does, of those whose task it is: those that mind the order of
-        words go on from an answer's last token, the others look for its first word, and so may divide the ways in which
-        things are said between them. A document often has in one token what begins an answer in several; they all
-        are found by what the question is about.
+        A read finds what is right if one of its heads does, of those whose task it is, which may so divide the ways in
+        which things are said between them.
 
-        Returns -log of the mean share on the right of all tokens asked for, which are as many as a long document leaves
-        in a memory, a mean over both tasks; and the share among those of the same document, (N,).
+        Returns -log of the mean share on the right of all tokens that its heads are asked for, which are as many as a
+        long document leaves in a memory, a mean over both tasks; and the share among those of the same document, (N,).
         """
+        tasks = self.tasks(len(weights))
+        weights = weights * (tasks.float() @ self.right.float() > 0)[:, None, None]  # (G, R, N, A)
         right = (weights * self.right).sum(dim=-1)  # (G, R, N)
-        first = self.first
-        goes_on = torch.tensor(ordered_heads(len(weights)), device=right.device)  # (G,)
-        found = _of_heads(right / (weights.sum(dim=-1) + _FLOOR), first, goes_on)
-        among_own = _of_heads(right / ((weights * self.own).sum(dim=-1) + _FLOOR), first, goes_on)
+        found = _of_heads(right / (weights.sum(dim=-1) + _FLOOR), tasks)
+        among_own = _of_heads(right / ((weights * self.own).sum(dim=-1) + _FLOOR), tasks)
         losses = -(found + _FLOOR).log()
-        parts = [losses[task].mean() for task in (first, ~first) if task.any()]
+        parts = [losses[task].mean() for task in (self.first, ~self.first) if task.any()]
         return torch.stack(parts).mean(), among_own.detach()
 
-    @torch.no_grad()
-    def looks(self, phi_q: Tensor, phi_k: Tensor) -> Tensor:
-        """Where every fourth scored token looks, (G, R, N/4, n): phi_q (H or G, N, F) · phi_k (G, n, F), no gates."""
-        return products(phi_q[:, ::_EVERY], phi_k)
+    def lost(self, phi_q: Tensor, phi_k: Tensor, strength: Tensor) -> Tensor:
+        """-log of the share of all that a head is asked for in what its reads find under gates of strength (G, n).
 
-    def lost(self, looks: Tensor, strength: Tensor) -> Tensor:
-        """-log of the share of all that is asked for in what those looks find under gates of strength (G, n)."""
-        gated = looks * strength[:, None, None]
-        kept = gated[..., self.asked_for].sum(dim=-1) / (gated.sum(dim=-1) + _FLOOR)  # (G, R, N/4)
-        shares = self.shares[::_EVERY]
-        return -(shares / shares.sum() * (kept + _FLOOR).log()).sum(dim=-1).mean()
+        Features phi_q (H or G, N, F) of what is asked, phi_k (G, n, F) of all tokens of the documents; neither is
+        trained. Of the tokens that are not an answer's first word, every fourth is looked at.
+        """
+        by_group = group(phi_q, len(phi_k)).unflatten(1, (-1, phi_q.shape[-2]))  # (G, R or 1, N, F)
+        losses = []
+        for g, task in enumerate(self.tasks(len(phi_k))):
+            rows = torch.cat(
+                ((task & self.first).nonzero()[:, 0], (task & ~self.first).nonzero()[::_EVERY, 0])
+            )
+            if not len(rows):
+                continue
+            with torch.no_grad():
+                looks = by_group[g][:, rows] @ phi_k[g].T  # (R or 1, N', n)
+            gated = looks * strength[g]
+            kept = gated[..., self.asked_for[self.right[task].any(dim=0)]].sum(dim=-1)
+            losses.append(-(kept / (gated.sum(dim=-1) + _FLOOR) + _FLOOR).log().mean())
+        return torch.stack(losses).mean()
 
 
 def lookup_loss(
@@ -137,14 +154,13 @@ def lookup_loss(
         if memory.write is not None:
             strength = torch.stack([each for _, _, each in writes if each is not None])  # (S, B, G, T)
             strength = strength.permute(2, 1, 0, 3).flatten(1)  # (G, n)
-            losses.append(lookup.lost(lookup.looks(phi_q, phi_k), strength))
+            losses.append(lookup.lost(phi_q, phi_k, strength))
     return sum(losses, torch.zeros((), device=model.device)) / len(model.config.memory_layers)
 
 
-def _of_heads(shares: Tensor, first: Tensor, goes_on: Tensor) -> Tensor:
-    """The mean (N,) of shares (G, R, N) over the heads whose task each token is; a single head has both."""
-    others = goes_on if goes_on.all() else ~goes_on
-    return torch.where(first, shares[others].mean(dim=(0, 1)), shares[goes_on].mean(dim=(0, 1)))
+def _of_heads(shares: Tensor, tasks: Tensor) -> Tensor:
+    """The mean (N,) of shares (G, R, N) over the heads (G, N) whose task each token is."""
+    return (shares.mean(dim=1) * tasks).sum(dim=0) / tasks.sum(dim=0)
 
 
 def at(q: Tensor, wanted: Tensor) -> Tensor:
@@ -161,13 +177,3 @@ def products(phi_q: Tensor, phi_k: Tensor) -> Tensor:
 def begins(question: Tensor) -> Tensor:
     """(N,) bool: the first token of each question's answer, of tokens in order, given the question of each (N,)."""
     return torch.cat((question.new_ones(1, dtype=torch.bool), question[1:] != question[:-1]))
-
-
-def token_shares(question: Tensor) -> Tensor:
-    """(N,) summing to one: a question's first token counts as much as all others of its answer together.
-
-    The first must be told apart by what the question asks for; the others are told apart by those before them.
-    """
-    counts = torch.bincount(question)[question]
-    shares = torch.where(begins(question), 1.0, 1.0 / (counts - 1).clamp(min=1))
-    return shares / shares.sum()

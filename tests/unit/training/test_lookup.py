@@ -19,7 +19,6 @@ from infini_cli.training.lookup import (
     begins,
     lookup_loss,
     products,
-    token_shares,
 )
 from infini_cli.training.losses import read_documents, score
 from infini_cli.training.mixture import make_sample, parse_mixture
@@ -133,11 +132,18 @@ def test_all_that_is_of_an_answers_first_word_is_looked_for_as_its_beginning(bat
     assert shared.first.tolist() == [True, True, *plain.first.tolist()[2:]]
 
 
-def test_first_tokens_count_as_much_as_all_others() -> None:
+def test_a_questions_first_token_begins() -> None:
     question = torch.tensor([0, 0, 0, 2, 5, 5])
     assert begins(question).tolist() == [True, False, False, True, True, False]
-    shares = token_shares(question)
-    torch.testing.assert_close(shares, torch.tensor([2, 1, 1, 2, 2, 2]) / 10)
+
+
+def test_heads_divide_the_work_and_a_single_one_does_it_all(batch) -> None:
+    lookup = Lookup.of(batch)
+    ordered, before, behind = lookup.tasks(3)
+    assert torch.equal(before, lookup.first)
+    assert torch.equal(behind, lookup.first)
+    assert torch.equal(ordered, ~lookup.first)
+    assert lookup.tasks(1).all()
 
 
 def test_the_loss_is_that_of_its_definition(batch) -> None:
@@ -157,26 +163,30 @@ def test_the_loss_is_that_of_its_definition(batch) -> None:
     strength = torch.sigmoid(memory.write(hidden)).flatten(0, 1)  # (n, G)
     sources = lookup.asked_for
     missed: dict[bool, list[torch.Tensor]] = {True: [], False: []}
-    expected_lost = torch.zeros(())
+    lost: list[list[torch.Tensor]] = [[] for _ in range(kv_heads)]
     first = begins(lookup.wanted[:, 0]).tolist()
-    fourths = lookup.shares[::4].sum()
+    later = 0
     for i, (question, token) in enumerate(lookup.wanted.tolist()):
-        found, kept = [], []
+        found = []
+        later += not first[i]
         for g in range(kv_heads):
+            # every third head, from the first on, looks for what follows an answer's first token, others for that
+            if first[i] == (g % 3 == 0):
+                continue
             x = queries[question, g, token] @ memory.words.map[g]
             y = keys[:, g] @ memory.words.map[g]
             phi = torch.cat((y, -y), dim=-1).softmax(dim=-1) @ torch.cat((x, -x)).softmax(dim=0)  # (n,)
-            # every third head, from the first on, looks for what follows an answer's first token, others for that
-            if first[i] == (g % 3 != 0):
-                found.append(phi[sources[lookup.right[i]]].sum() / phi[sources].sum())
+            # what the others look for is none of its business
+            of_task = sources[lookup.right[[each == first[i] for each in first]].any(dim=0)]
+            found.append(phi[sources[lookup.right[i]]].sum() / phi[of_task].sum())
             gated = phi * strength[:, g]
-            kept.append((gated[sources].sum() / gated.sum()).log())
+            if first[i] or later % 4 == 1:
+                lost[g].append(-(gated[of_task].sum() / gated.sum()).log())
         missed[first[i]].append(-torch.stack(found).mean().log())
-        if i % 4 == 0:
-            expected_lost -= lookup.shares[i] / fourths * torch.stack(kept).mean()
     # word keys are trained before, and stay as they are: of the loss, what gates lose is left
     loss = lookup_loss(model, batch, before, read, asked)
-    torch.testing.assert_close(loss, expected_lost, rtol=1e-3, atol=1e-3)
+    expected = torch.stack([torch.stack(losses).mean() for losses in lost]).mean()
+    torch.testing.assert_close(loss, expected, rtol=1e-3, atol=1e-3)
     phi_q = memory.query_features(at(queries.unsqueeze(1), lookup.wanted))
     phi_k = memory.key_features(keys[sources].transpose(0, 1))
     expected = torch.stack([torch.stack(losses).mean() for losses in missed.values()]).mean()
