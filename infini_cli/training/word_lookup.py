@@ -5,10 +5,9 @@ forward pass, thousands of documents in minutes, and stay as they are when the r
 projections of whitened embeddings, weighted by how rare a token is in the training texts (inverse document frequency
 with tokens for documents): already then, sums over the words before a value tell whose value it is.
 
-They learn with an exact and sharp kernel in place of the features that the memory will use. It costs a tenth, and what
-it teaches is better: of sums trained through 1,024 features for as long, reads found the right one of all asked-for
-tokens half as surely. The maps stay random, orthogonal, and of that kernel's sharpness: training them, alone or with
-the sums, made unseen facts and words no easier to find.
+They learn with an exact and sharp kernel in place of the features that the memory will use, which costs a tenth and
+teaches better: a map that begins blunt hides from the sums what they could tell apart. The maps stay random,
+orthogonal, and of that kernel's sharpness; training them as well made nothing easier to find (models/README.md).
 
 Measured on SmolLM2-135M, four facts of one kind or four keys with a number each in a document, chance 25%: inner
 products of such sums, untrained, find the right first token of 77 to 87% of the answers. The keys and queries of the
