@@ -12,6 +12,7 @@ from infini_cli.nn.adapter_info import read_adapter_info
 from infini_cli.nn.checkpoint import load_adapter, load_base
 from infini_cli.nn.generate import Sampling, fold, generate
 from infini_cli.nn.memory import empty_state
+from infini_cli.reading.engine import choose_dtype
 from infini_cli.tokenizers import load_tokenizer
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(600)]
@@ -39,7 +40,7 @@ def folder() -> Path:
 def test_what_was_said_forty_pages_back_is_answered_from_the_memory_alone(folder: Path) -> None:
     adapter = paths.shipped_models_dir() / "smollm2-135m-infini" / "adapter.safetensors"
     info = read_adapter_info(adapter)
-    model = load_base(folder, memory=info.memory, dtype=torch.bfloat16)
+    model = load_base(folder, memory=info.memory, dtype=choose_dtype("auto", torch.device("cpu")))
     load_adapter(model, adapter, base=info.base)
     tokenizer = load_tokenizer(folder)
     pages = [page.extract_text() for page in pypdf.PdfReader(NOVEL).pages[20:64]]
