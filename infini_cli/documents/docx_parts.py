@@ -216,8 +216,9 @@ def read_numbering(root: Any) -> Numbering:
 def _levels(element: Any) -> Iterator[tuple[int, _Level]]:
     for level in descendants(element, "lvl"):
         start = _value(level, "start") or ""
+        number = attribute(level, "ilvl") or ""
         yield (
-            int(attribute(level, "ilvl") or "0"),
+            int(number) if number.isdecimal() else 0,
             _Level(
                 _value(level, "numFmt") or "decimal",
                 _value(level, "lvlText") or "",

@@ -23,7 +23,7 @@ def engine() -> ModelEngine:
 
 def size(state: MemoryState) -> float:
     """The largest number anywhere in a memory."""
-    return max(float(part.abs().max()) for layer in state for part in layer)
+    return max(float(part.abs().max()) for layer in state for part in layer if part.numel())
 
 
 def worst_tokens(engine: ModelEngine, count: int) -> Tensor:
@@ -35,7 +35,9 @@ def worst_tokens(engine: ModelEngine, count: int) -> Tensor:
         for layer in engine.empty_state()
     )
     after = engine.read(tokens, state)
-    sizes = torch.stack([part.abs().flatten(1).amax(1) for layer in after for part in layer]).amax(0)
+    sizes = torch.stack(
+        [part.abs().flatten(1).amax(1) for layer in after for part in layer if part.numel()]
+    ).amax(0)
     return sizes.topk(count).indices
 
 

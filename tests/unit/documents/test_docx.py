@@ -13,6 +13,7 @@ from docx.oxml.ns import nsdecls
 from infini_cli.documents import Page, open_document
 from infini_cli.documents.docx import COMMENTS, PAGE_FURNITURE
 from infini_cli.documents.docx_blocks import CONTENTS, DELETED, HIDDEN
+from infini_cli.documents.docx_parts import read_numbering
 from infini_cli.errors import DocumentError
 from tests.unit.documents.peaks import read_in_process
 
@@ -268,3 +269,9 @@ def test_memory_does_not_grow_with_the_document(tmp_path: Path) -> None:
     (few, small), (many, large) = measured
     assert many > 20 * few > 2_000_000
     assert large < small + 3_000
+
+
+def test_a_list_level_that_is_no_number_is_the_outermost() -> None:
+    level = '<w:lvl w:ilvl="0idref"><w:numFmt w:val="upperRoman"/></w:lvl>'
+    root = parse_xml(f'<w:numbering {nsdecls("w")}><w:num w:numId="1">{level}</w:num></w:numbering>')
+    assert read_numbering(root).levels["1"][0].form == "upperRoman"

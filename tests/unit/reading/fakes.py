@@ -74,8 +74,8 @@ class CountingEngine:
         value = (tokens.flatten() * weights).sum().sin() + segments * 1e-3
         grid = torch.arange(24, dtype=torch.float32).reshape(1, 2, 3, 4) / 24
         return tuple(
-            layer._replace(
-                matrix=layer.matrix * 0.9 + value * grid, norm=layer.norm * 0.9 + value * grid.sum(-1)
+            LayerMemory(
+                layer.matrix * 0.9 + value * grid, layer.norm * 0.9 + value * grid.sum(-1), layer.words
             )
             for layer in state
         )
