@@ -273,7 +273,10 @@ def test_at_a_terminal_earlier_questions_come_back(report: str) -> None:
     history.write_text(f"{BUILT}\n")
     terminal = Terminal("chat", report, "--max-tokens", "8")
     terminal.wait_for("> ")
-    terminal.type("half a line" + CTRL_C)
+    terminal.type("half a line")
+    # between a prompt and the wait for keys, Python would see Ctrl-C with the next key only
+    terminal.wait_for("half a line")
+    terminal.type(CTRL_C)
     terminal.wait_for("Ctrl-D or /quit leaves")
     terminal.wait_for("> ")
     terminal.type(ARROW_UP + "\n")
