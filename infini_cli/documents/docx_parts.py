@@ -148,8 +148,12 @@ def list_place(element: Any) -> tuple[str, int] | None:
     properties = next(descendants(element, "numPr"), None)
     if properties is None:
         return None
-    level = _value(properties, "ilvl")
-    return _value(properties, "numId") or "0", int(level) if level is not None and level.isdecimal() else 0
+    return _value(properties, "numId") or "0", _number(_value(properties, "ilvl"), 0)
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    """What the file writes as a number, or something else where it is missing or damaged."""
+    return int(text) if text is not None and text.isdecimal() else otherwise
 
 
 def _value(element: Any, name: str) -> str | None:
@@ -215,14 +219,12 @@ def read_numbering(root: Any) -> Numbering:
 
 def _levels(element: Any) -> Iterator[tuple[int, _Level]]:
     for level in descendants(element, "lvl"):
-        start = _value(level, "start") or ""
-        number = attribute(level, "ilvl") or ""
         yield (
-            int(number) if number.isdecimal() else 0,
+            _number(attribute(level, "ilvl"), 0),
             _Level(
                 _value(level, "numFmt") or "decimal",
                 _value(level, "lvlText") or "",
-                int(start) if start.isdecimal() else 1,
+                _number(_value(level, "start"), 1),
             ),
         )
 

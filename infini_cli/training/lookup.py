@@ -104,7 +104,7 @@ class Lookup(NamedTuple):
         Features phi_q (H or G, N, F) of what is asked, phi_k (G, n, F) of all tokens of the documents; neither is
         trained. Of the tokens that are not an answer's first word, every fourth is looked at.
         """
-        by_group = group(phi_q, len(phi_k)).unflatten(1, (-1, phi_q.shape[-2]))  # (G, R or 1, N, F)
+        asked = _by_group(phi_q, len(phi_k))  # (G, R or 1, N, F)
         losses = []
         for g, task in enumerate(self.tasks(len(phi_k))):
             rows = torch.cat(
@@ -113,7 +113,7 @@ class Lookup(NamedTuple):
             if not len(rows):
                 continue
             with torch.no_grad():
-                looks = by_group[g][:, rows] @ phi_k[g].T  # (R or 1, N', n)
+                looks = asked[g][:, rows] @ phi_k[g].T  # (R or 1, N', n)
             gated = looks * strength[g]
             kept = gated[..., self.asked_for[self.right[task].any(dim=0)]].sum(dim=-1)
             losses.append(-(kept / (gated.sum(dim=-1) + _FLOOR) + _FLOOR).log().mean())
@@ -170,8 +170,12 @@ def at(q: Tensor, wanted: Tensor) -> Tensor:
 
 def products(phi_q: Tensor, phi_k: Tensor) -> Tensor:
     """phi_q (H or G, N, F) · phi_k (G, n, F): (G, R or 1, N, n)."""
-    weights = group(phi_q, len(phi_k)) @ phi_k.transpose(-1, -2)
-    return weights.unflatten(1, (-1, phi_q.shape[-2]))
+    return _by_group(phi_q, len(phi_k)) @ phi_k.transpose(-1, -2).unsqueeze(1)
+
+
+def _by_group(phi_q: Tensor, heads: int) -> Tensor:
+    """phi_q (H or G, N, F) by the key/value head whose memory it reads: (G, R or 1, N, F)."""
+    return group(phi_q, heads).unflatten(1, (-1, phi_q.shape[-2]))
 
 
 def begins(question: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def learn_word_keys(
     seed: str,
     on_step: Callable[[int, float, float], None] = lambda step, loss, right: None,
 ) -> None:
-    """Train the word keys and maps of every memory layer, and freeze them.
+    """Train the word keys of every memory layer, and freeze them and their maps.
 
     on_step: called with the number of steps done, the loss, and the mean share of the right tokens in what reads find
     of all that is asked for of the same document.
