@@ -127,10 +127,12 @@ def answer(
 def answer_from_memory(question: str, writer: Writer, *, on_text: OnText = lambda text: None) -> Answer:
     """Answer from the memory alone; nothing of it can be checked or cited."""
     started = time.monotonic()
-    pieces = []
+    pieces: list[str] = []
     for piece in writer.write(memory_messages(question)):
-        pieces.append(piece)
-        on_text(piece)
+        shown = piece if pieces else piece.lstrip()
+        if shown:
+            pieces.append(shown)
+            on_text(shown)
     text = "".join(pieces).strip()
     return Answer(
         question=question,

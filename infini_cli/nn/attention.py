@@ -42,6 +42,8 @@ class MemoryParameters(nn.Module):
         # words are asked for as they are written, and by all heads that share a memory alike
         mapped = memory.map_factor * dim
         self.words = WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped) if words else None
+        width = kv_heads * dim
+        self.word_values = nn.Linear(config.d_model, width) if memory.word_values else None
         self.write = nn.Linear(config.d_model, kv_heads) if memory.write_gate else None
         self.write_threshold = memory.write_threshold
         if self.write is not None:
@@ -75,6 +77,12 @@ class MemoryParameters(nn.Module):
         if self.words is None:
             return earlier(k, shift), before
         return self.words.keys(words, before, shift=shift, valid=valid, fresh=fresh)
+
+    def values(self, v: Tensor, words: Words) -> Tensor:
+        """What is written, (…, G, T, D): made of the token itself, or else attention's own v."""
+        if self.word_values is None:
+            return v
+        return split_heads(self.word_values(words.embedded.float()), v.shape[-3])
 
     def query_features(self, q: Tensor) -> Tensor:
         """phi of queries (…, H or G, T, D): (…, H or G, T, F)."""
@@ -226,12 +234,13 @@ class Attention(nn.Module):
         assert config is not None
         keys, read_last = parameters.keys(k, words, before, shift=config.key_shift, valid=valid, fresh=fresh)
         phi_k = parameters.key_features(keys)  # (B, S, G, T, F)
+        values = parameters.values(v, words)  # (B, S, G, T, D)
         strength = parameters.strength(hidden)  # (B, S, G, T)
         if valid is not None:
             written_tokens = valid[:, :, None, :].to(phi_k.dtype).expand(phi_k.shape[:-1])
             strength = written_tokens if strength is None else strength * written_tokens
         writes = [
-            (phi_k[:, s], v[:, s], None if strength is None else strength[:, s])
+            (phi_k[:, s], values[:, s], None if strength is None else strength[:, s])
             for s in range(hidden.shape[1])
         ]
         return writes, read_last

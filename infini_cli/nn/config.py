@@ -36,6 +36,7 @@ class MemoryConfig:
     feature_map: FeatureMap = "elu"  # phi
     map_factor: int = 1  # rows of a hedgehog map for each dimension of a head; more features, a larger memory
     word_keys: int = 0  # size of keys and queries made of words; 0: those of the layer's attention
+    word_values: bool = False  # values are made of the written token, not by the layer's attention
     key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all

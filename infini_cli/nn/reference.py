@@ -100,6 +100,9 @@ def attention(
                 k = word_keys(
                     w, name + "memory.words.", embedded, tokens, g, form.word_keys, form.key_shift, read
                 )
+            if form.word_values:
+                v = projected(w, name + "memory.word_values", embedded, g, dim)
+                v = v + w[name + "memory.word_values.bias"][g * dim : (g + 1) * dim]
             writes[g] = (k, v)
     for g, (k, v) in writes.items():
         assert form is not None
@@ -188,7 +191,8 @@ def words_of(
     rows = slice(head * dim, (head + 1) * dim)
     weight, bias = w[name + "projection.weight"][rows], w[name + "projection.bias"][rows]
     return [
-        w[name + "salience"][token] * (weight @ e + bias) for token, e in zip(tokens, embedded, strict=True)
+        w[name + "salience"][token, head] * (weight @ e + bias)
+        for token, e in zip(tokens, embedded, strict=True)
     ]
 
 

@@ -32,8 +32,8 @@ V = TypeVar("V")
 
 # what heads begin with, in turn: the first looks for what goes on from the last words, the second for what the words
 # before a value are about, the third for what those behind it are about
-QUERY_HALF_LIVES = (1.7, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
-KEY_HALF_LIVES = (1.6, 5.0, 20.0)
+QUERY_HALF_LIVES = (3.0, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
+KEY_HALF_LIVES = (3.0, 5.0, 20.0)
 AFTER_HALF_LIVES = (1.5, 30.0, 30.0)
 SHARES_AFTER = (0.0, 0.1, 1.0)  # of the words that follow, against those before
 PASSING = 5.0  # logit of what a token lets by
@@ -54,7 +54,7 @@ class WordKeys(nn.Module):
 
     def __init__(self, vocabulary: int, width: int, heads: int, dim: int, mapped: int) -> None:
         super().__init__()
-        self.salience = nn.Parameter(torch.ones(vocabulary))  # (V,) how much a token counts
+        self.salience = nn.Parameter(torch.ones(vocabulary, heads))  # (V, G) how much a token counts
         self.passing = nn.Parameter(
             torch.full((vocabulary,), PASSING)
         )  # (V,) logits of how much each lets by
@@ -171,8 +171,8 @@ class WordKeys(nn.Module):
 
     def _projected(self, words: Words) -> Tensor:
         """(…, G, T, D)."""
-        x = self.projection(words.embedded.float()) * self.salience[words.ids].unsqueeze(-1)  # (…, T, G*D)
-        return x.unflatten(-1, (len(self.query_decay), -1)).transpose(-2, -3)
+        x = self.projection(words.embedded.float()).unflatten(-1, (len(self.query_decay), -1))
+        return (x * self.salience[words.ids].unsqueeze(-1)).transpose(-2, -3)
 
 
 def ordered_heads(heads: int) -> list[bool]:

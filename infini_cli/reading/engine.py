@@ -118,6 +118,7 @@ _LATER_ADDITIONS = {
     "read_gate": False,
     "map_factor": 1,
     "word_keys": 0,
+    "word_values": False,
     "key_shift": 0,
 }
 

@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 from infini_cli.errors import UsageError
 from infini_cli.nn.checkpoint import load_adapter, load_base, save_adapter
 from infini_cli.nn.lora import inject
-from infini_cli.nn.memory import MemoryState, empty_state, take_rows
+from infini_cli.nn.memory import MemoryState, empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.reading.engine import choose_dtype
 from infini_cli.training.background import Background
@@ -25,6 +25,7 @@ from infini_cli.training.calibration import whiten_maps
 from infini_cli.training.curriculum import Place
 from infini_cli.training.lookup import attention_inputs, lookup_loss
 from infini_cli.training.losses import (
+    asked_after,
     exact_rows,
     read_documents,
     score,
@@ -36,8 +37,10 @@ from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import make_optimizer, set_rate
 from infini_cli.training.recall import Recall, measure_recall, pooled
 from infini_cli.training.recipe import Recipe, StageConfig
+from infini_cli.training.replies import with_replies
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.training.word_lookup import freeze, learn_word_keys
+from infini_cli.training.word_values import begin_word_values
 
 T = TypeVar("T")
 
@@ -89,7 +92,7 @@ class Step(nn.Module):
         with attention_inputs(self.model, traced) as read:
             after = read_documents(self.model, batch, before)
         with attention_inputs(self.model, traced) as asked:
-            scored = score(self.model, batch, take_rows(after, batch.rows))
+            scored = score(self.model, batch, asked_after(after, batch))
         writing = writing_strength(before, after, batch.documents[0].numel())
         loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
         if weights.lookup > 0:
@@ -155,14 +158,14 @@ def train(
         load_adapter(model, adapter, base=base_fingerprint, merged=False)
     else:
         if not (folder / CHECKPOINT).exists():
+            begin_word_values(model)
             if recipe.memory.word_keys:
                 learn_word_keys(model, setting, recipe.word_lookup, f"words/{recipe.seed}", on_word_lookup)
             elif recipe.memory.feature_map == "hedgehog":
                 whiten_maps(model, setting, f"maps/{recipe.seed}")
         if recipe.lora is not None:
             inject(model, recipe.lora)
-    if recipe.memory.word_keys:
-        freeze(model)
+    freeze(model)
     step_module: nn.Module = Step(model, teacher, recipe)
     optimizer = make_optimizer(model, recipe.optimizer)
     progress, backgrounds = resume(folder / CHECKPOINT, recipe, model, optimizer)
@@ -178,7 +181,7 @@ def train(
             shift_gates(model, stage.gate_shift)
         set_threshold(model, recipe, stage)
         setting = replace(setting, segment_length=stage.segment_length or recipe.memory.segment_length)
-        batch = draw_batch(recipe, stage, setting, progress.step, rank, workers, device)
+        batch = draw_batch(recipe, stage, setting, progress.step, rank, workers, teacher)
         seed = f"background/{recipe.seed}/{progress.step}/{rank}"
         background = read_background(background, model, len(batch.documents), stage, setting, seed)
         before = (
@@ -274,9 +277,12 @@ def draw_batch(
     step: int,
     worker: int,
     workers: int,
-    device: torch.device,
+    teacher: InfiniTransformer,
 ) -> Batch:
-    """A worker's share of the batch of a step: the same however often training was resumed before it."""
+    """A worker's share of the batch of a step: the same however often training was resumed before it.
+
+    teacher: the base model, which writes the replies that are replayed.
+    """
     batches = make_batches(
         parse_mixture(stage.mixture),
         setting,
@@ -288,7 +294,7 @@ def draw_batch(
         worker=worker,
         workers=workers,
     )
-    return collate(next(batches), device)
+    return collate(with_replies(next(batches), teacher, setting.tokenizer), teacher.device)
 
 
 def set_threshold(model: InfiniTransformer, recipe: Recipe, stage: StageConfig) -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infini_cli.nn.memory import MemoryState, empty_state
+from infini_cli.nn.memory import MemoryState, empty_rows, empty_state, take_rows
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import IGNORED, Batch
 from infini_cli.training.recipe import Losses
@@ -30,6 +30,12 @@ def read_documents(model: InfiniTransformer, batch: Batch, before: MemoryState |
     if before is None:
         before = empty_state(model.config, len(batch.documents), model.device)
     return model.read(batch.documents, before)
+
+
+def asked_after(after: MemoryState, batch: Batch) -> MemoryState:
+    """The memories (Q rows) behind the questions, of the documents' (B rows); empty for those asked alone."""
+    alone = torch.tensor([question.alone for question in batch.questions], device=batch.rows.device)
+    return tuple(empty_rows(layer, alone) for layer in take_rows(after, batch.rows))
 
 
 def writing_strength(before: MemoryState, after: MemoryState, n_tokens: int) -> Tensor:

@@ -4,6 +4,21 @@ from infini_cli.answering.prompts import Messages
 from infini_cli.tokenizers.protocol import Tokenizer
 
 
+def as_within(tokenizer: Tokenizer, text: str) -> str:
+    """The text as it stands inside a sentence: with a space before it, where the tokenizer makes that part of a word.
+
+    What is recalled token for token should have the tokens that it has in the document; white space around an answer
+    is not shown.
+    """
+    first = tokenizer.decode(tokenizer.encode(" " + text)[:1])
+    return " " + text if first.strip() else text
+
+
+def end_of_answer(tokenizer: Tokenizer) -> int:
+    """The token that ends an answer."""
+    return close_answer(tokenizer, [{"role": "user", "content": "?"}], ".")[1][-1]
+
+
 def close_answer(
     tokenizer: Tokenizer, messages: Messages, answer: str
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:

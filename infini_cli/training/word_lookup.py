@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from infini_cli.nn.attention import MemoryParameters, rotation
 from infini_cli.nn.transformer import InfiniTransformer
-from infini_cli.nn.word_keys import PASSING, WordKeys, Words
+from infini_cli.nn.word_keys import PASSING, WordKeys, Words, ordered_heads
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.lookup import Lookup, at
 from infini_cli.training.mixture import make_sample, parse_mixture
@@ -94,7 +94,7 @@ def freeze(model: InfiniTransformer) -> None:
     """Keep word keys and their maps from any further training."""
     for parameters in model.memories():
         for name, parameter in parameters.named_parameters():
-            if name.startswith("words."):
+            if name.startswith("word"):
                 parameter.requires_grad_(False)
 
 
@@ -142,7 +142,7 @@ class Whitening:
             weight = words.projection.weight @ self.matrix
             words.projection.weight.copy_(weight.bfloat16())
             words.projection.bias.copy_(-(words.projection.weight @ self.mean))
-            words.salience.copy_(words.salience / self.length)
+            words.salience.copy_(words.salience / self.length.unsqueeze(1))
             for parameter in words.parameters():
                 parameter.copy_(parameter.bfloat16())
 
@@ -162,7 +162,9 @@ def _begin(parameters: MemoryParameters, counts: Tensor, ends: Tensor, seed: str
     random = _seeded(seed)
     rarity = (counts.sum() / counts).log() / _MEAN_SALIENCE
     words = _of(parameters)
-    words.salience.copy_(rarity)
+    # in what goes on, every word counts alike
+    ordered = torch.tensor(ordered_heads(len(words.map)), device=rarity.device)
+    words.salience.copy_(torch.where(ordered, 1.0, rarity.unsqueeze(1)))
     words.passing.fill_(PASSING)
     words.passing[ends] = 0.0
     words.projection.bias.zero_()

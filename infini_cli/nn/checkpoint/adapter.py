@@ -125,7 +125,7 @@ def _parameters(model: InfiniTransformer) -> dict[str, Tensor]:
 
 
 def _is_large(key: str) -> bool:
-    return ".lora_" in key or ".memory.words." in key
+    return ".lora_" in key or ".memory.word" in key
 
 
 def _form(memory: MemoryConfig) -> MemoryConfig:

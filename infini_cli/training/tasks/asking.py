@@ -5,7 +5,7 @@ from typing import Any
 
 from infini_cli.answering.prompts import Messages, evidence_messages, memory_messages
 from infini_cli.training.composition import Document
-from infini_cli.training.prompting import close_answer
+from infini_cli.training.prompting import as_within, close_answer
 from infini_cli.training.sources import find_sources
 from infini_cli.training.tasks.sample import Objective, Question, Setting
 
@@ -45,7 +45,12 @@ def ask(
         messages: the conversation up to the answer; by default the question as `ask --memory-only` puts it.
     """
     tokenizer = setting.tokenizer
-    prompt, answer = close_answer(tokenizer, messages or memory_messages(text), accepted[0])
+    recalled = messages is None
+    prompt, answer = close_answer(
+        tokenizer,
+        memory_messages(text) if messages is None else messages,
+        as_within(tokenizer, accepted[0]) if recalled else accepted[0],
+    )
     depth, distance = place_of(setting, document, needed)
     spans = [document.spans[index] for index in needed]
     teacher = None if evidence is None else tuple(tokenizer.encode_chat(evidence_messages(text, [evidence])))

@@ -47,6 +47,8 @@ class Question:
     objective: Objective = "answer"
     # for each token of the answer, the tokens of the document that hold it: what a lookup should find
     sources: Sources = ()
+    reply_tokens: int = 0  # above 0: the answer is what the base model replies, at most so much of it
+    alone: bool = False  # asked as if no document had been read
     details: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -5,26 +5,14 @@ from random import Random
 from infini_cli.answering.prompts import summary_messages
 from infini_cli.training.books import LAYOUTS
 from infini_cli.training.composition import WRAPPED_SHARE, compose, take_prose
-from infini_cli.training.manifest import Role
-from infini_cli.training.prompting import close_answer
+from infini_cli.training.tasks.requests import make_request
 from infini_cli.training.tasks.sample import Question, Sample, Setting
 
 TEACHER_TOKENS = 1_024  # how much of the text before it the teacher of a distillation may see in its window
 _LEAD_IN = 8  # tokens of the continuation that are given
-_REPLY_TOKENS = 96
-SUMMARY_SHARE = 0.4  # of the requests of a replay
-
-REQUESTS: dict[Role, tuple[str, ...]] = {
-    "train": (
-        "What is {title}?",
-        "Tell me about {title}.",
-        "Explain briefly: {title}.",
-        "Write a short paragraph on {title}.",
-        "I have heard of {title}, but what does it mean?",
-        "Give me some facts about {title}.",
-    ),
-    "heldout": ("Could you introduce me to {title}?",),
-}
+REPLAYS = {"request": 3, "summary": 1, "text": 2}  # what is replayed, by weight
+REPLY_TOKENS = 64
+ALONE_SHARE = 0.5
 
 
 def make_continuation(rng: Random, setting: Setting) -> Sample:
@@ -50,27 +38,39 @@ def make_continuation(rng: Random, setting: Setting) -> Sample:
 
 
 def make_replay(rng: Random, setting: Setting) -> Sample:
-    """A short request, or a text to summarize, unrelated to the document; the teacher sees no document."""
-    lead = rng.choice(setting.corpus.passage_sets("leads", setting.split))
+    """A plain request, a text to summarize, or running text, behind a document that has nothing to do with it.
+
+    Whatever it is, the model should do as the base model does, which has no document, and writes the replies that both
+    are compared on. Half of these are asked as if nothing had been read: so is a model that answers without a memory.
+    """
     books = setting.corpus.books_of(setting.split)
     document = compose(rng, books, setting.tokenizer, (), setting.n_tokens)
-    if rng.random() < SUMMARY_SHARE:
-        request = lead.passages[0]
-        messages = summary_messages(request)
+    kind = rng.choices(tuple(REPLAYS), tuple(REPLAYS.values()))[0]
+    text = ""
+    answer: tuple[int, ...] = ()
+    if kind == "text":
+        layout = LAYOUTS[1] if rng.random() < WRAPPED_SHARE else LAYOUTS[0]
+        prose = take_prose(rng, books, layout, setting.segment_length).tokens.tolist()
+        prompt, answer = tuple(prose[:1]), tuple(prose[1:])
     else:
-        request = rng.choice(REQUESTS[setting.split]).format(title=lead.title)
-        messages = [{"role": "user", "content": request}]
-    sentences = lead.passages[0].split(". ")
-    reply = ". ".join(sentences[: rng.randint(1, 3)]).rstrip(".") + "."
-    prompt, answer = close_answer(setting.tokenizer, messages, reply)
+        lead = rng.choice(setting.corpus.passage_sets("leads", setting.split))
+        if kind == "summary":
+            text = lead.passages[0]
+            messages = summary_messages(text)
+        else:
+            text = make_request(rng, setting.split, lead.title)
+            messages = [{"role": "user", "content": text}]
+        prompt = tuple(setting.tokenizer.encode_chat(messages))
     question = Question(
         prompt=prompt,
-        answer=answer[:_REPLY_TOKENS],
-        text=request,
-        accepted=(reply,),
+        answer=answer,
+        text=text,
+        accepted=(),
         depth=1.0,
         distance=0,
         teacher_prompt=prompt,
         objective="replay",
+        reply_tokens=0 if answer else REPLY_TOKENS,
+        alone=rng.random() < ALONE_SHARE,
     )
-    return Sample("replay", document.segments(setting.segment_length), (question,), {"title": lead.title})
+    return Sample("replay", document.segments(setting.segment_length), (question,), {"kind": kind})

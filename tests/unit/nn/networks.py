@@ -31,6 +31,17 @@ FORMS = {
     "word-keys-shifted": dataclasses.replace(
         PAPER, feature_map="hedgehog", word_keys=12, key_shift=1, write_gate=True, update="delta", eps=1e-2
     ),
+    "words": dataclasses.replace(
+        PAPER,
+        feature_map="hedgehog",
+        word_keys=12,
+        word_values=True,
+        key_shift=1,
+        write_gate=True,
+        read_gate=True,
+        update="delta",
+        eps=1e-2,
+    ),
 }
 
 

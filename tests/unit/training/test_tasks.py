@@ -43,7 +43,8 @@ def test_documents_have_the_exact_size_and_answers_are_closed(
         assert sample.questions
         for question in sample.questions:
             assert len(question.tokens) == len(question.loss_mask)
-            assert sum(question.loss_mask) == len(question.answer) > 0
+            assert sum(question.loss_mask) == len(question.answer)
+            assert bool(question.answer) != bool(question.reply_tokens)  # or the base model writes it
             if question.objective == "answer":
                 assert question.answer[-1] == CLOSE
                 assert ByteTokenizer().decode(question.answer) == question.accepted[0]
