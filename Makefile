@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install test lint typecheck unit test-slow test-model demo data train-model eval-model wheel clean
+.PHONY: help install test lint typecheck unit test-slow test-model demo data train-model eval-model ablation wheel clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -89,6 +89,9 @@ train-model: data ## train the shipped model's memory again: RECIPE=… TRAINING
 eval-model: data ## measure the shipped model, or ADAPTER=…, into build/eval.json
 	@mkdir -p build
 	@$(BIN)/infini eval all $(if $(ADAPTER),--adapter $(ADAPTER)) --output build/eval.json
+
+ablation: data ## train forms of memory at an equal, small budget, into build/ablation
+	@$(BIN)/python -m infini_cli.training.ablation $(RECIPE) --output build/ablation
 
 wheel: $(READY_FOR_TESTS) ## build the wheel into dist/
 	@$(PIP) wheel --no-deps --wheel-dir dist .

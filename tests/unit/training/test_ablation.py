@@ -1,0 +1,72 @@
+"""Forms of memory are compared on the same documents, each with its own run."""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from infini_cli import paths
+from infini_cli.console import Reporter
+from infini_cli.nn.config import MemoryConfig
+from infini_cli.training import loop
+from infini_cli.training.ablation import RESULTS, compare, forms
+from infini_cli.training.recipe import WordLookup, load_recipe
+from tests.unit.nn.networks import BASE as SMALL
+
+TINY = paths.shipped_models_dir() / "for-tests-tiny"
+SHIPPED = MemoryConfig(
+    layers=(1, 2),
+    feature_map="hedgehog",
+    word_keys=16,
+    word_values=True,
+    key_shift=1,
+    write_gate=True,
+    read_gate=True,
+    segment_length=512,
+    eps=1e-3,
+)
+
+
+def test_forms_differ_from_one_another_and_end_with_the_shipped_one() -> None:
+    made = forms(SHIPPED, SMALL)
+    assert len(set(made.values())) == len(made)
+    assert list(made.values())[-1] == SHIPPED
+    assert {form.segment_length for form in made.values()} == {SHIPPED.segment_length}
+    assert next(iter(made.values())).layers == tuple(range(SMALL.n_layers))
+
+
+@pytest.mark.timeout(300)
+def test_each_form_is_trained_on_the_same_documents_and_asked_the_same(setting, tmp_path, capsys) -> None:
+    recipe = load_recipe(paths.shipped_models_dir() / "smollm2-135m-infini" / "recipe.toml")
+    stage = dataclasses.replace(recipe.stages[0], mixture={"facts": {"n_facts": 2}}, batch_documents=1)
+    recipe = dataclasses.replace(
+        recipe,
+        base="for-tests-tiny",
+        stages=(stage,),
+        lora=None,
+        losses=dataclasses.replace(recipe.losses, lookup=0.0),
+        word_lookup=WordLookup(steps=2, batch_documents=1, segments=1, mixture={"facts": 1}),
+    )
+    every = forms(SHIPPED, SMALL)
+    chosen = {name: every[name] for name in ("and learned maps", "the shipped form")}
+    options = {
+        "steps": 2,
+        "word_steps": 2,
+        "samples": 2,
+        "reporter": Reporter(quiet=True),
+        "base": TINY,
+        "base_fingerprint": "f" * 64,
+        "setting": setting,
+        "device": torch.device("cpu"),
+    }
+    found = compare(recipe, chosen, tmp_path, **options)
+    assert list(found) == list(chosen)
+    assert json.loads((tmp_path / RESULTS).read_text()) == found
+    one, other = found.values()
+    assert one["tokens"] == other["tokens"]
+    assert one["questions"] == other["questions"] > 0
+    assert one["loss"] != other["loss"]
+    logged = (tmp_path / "01" / loop.LOG).read_text()
+    assert compare(recipe, chosen, tmp_path, **options) == found  # nothing is trained twice
+    assert (tmp_path / "01" / loop.LOG).read_text() == logged
