@@ -26,6 +26,8 @@ class Batch:
     targets: Tensor  # (Q, L-1) the token that follows, where it belongs to an answer; else IGNORED
     # pairs (P, 2): a scored token, by its number in row order, and a token of `documents`, flat
     sources: Tensor
+    # pairs (P, 2) of tokens of `documents`, flat: an answer's first, and that of what it has taken the place of
+    replaced: Tensor
     rows: Tensor  # (Q,) the document that each question is about
     questions: tuple[Question, ...]
     tasks: tuple[str, ...]  # (Q,) the task of each question
@@ -44,6 +46,7 @@ def collate(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Ba
     tokens = torch.zeros(len(asked), length, dtype=torch.long)
     targets = torch.full_like(tokens, IGNORED)
     pairs = []
+    replaced = []
     scored = 0
     for i, (row, _, question) in enumerate(asked):
         ids = torch.tensor(question.tokens)
@@ -52,12 +55,16 @@ def collate(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Ba
         start = row * samples[0].segments.size
         pairs += [(scored + n, start + place) for n, found in enumerate(question.sources) for place in found]
         scored += len(question.answer)
+        if question.replaced:
+            begins = max(next(filter(None, question.sources)))
+            replaced += [(start + begins, start + place) for place in question.replaced]
     documents = torch.stack([torch.from_numpy(sample.segments) for sample in samples])
     return Batch(
         documents=documents.to(device),
         tokens=tokens.to(device),
         targets=targets.to(device),
         sources=torch.tensor(pairs, dtype=torch.long, device=device).reshape(-1, 2),
+        replaced=torch.tensor(replaced, dtype=torch.long, device=device).reshape(-1, 2),
         rows=torch.tensor([row for row, _, _ in asked], device=device),
         questions=tuple(question for _, _, question in asked),
         tasks=tuple(task for _, task, _ in asked),

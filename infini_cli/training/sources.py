@@ -54,6 +54,21 @@ def find_sources(
     return tuple(tuple(sorted(each)) for each in sources)
 
 
+def find_first(
+    tokenizer: Tokenizer,
+    tokens: Sequence[int] | npt.NDArray[np.int64],
+    span: tuple[int, int],
+    value: str,
+) -> int | None:
+    """The place of the first token of a value in a part of the document; None if it is not there."""
+    first, past = span
+    starts, text = _pieces(tokenizer, tokens[first:past])
+    place = text.find(_plain(value))
+    if place < 0:
+        return None
+    return next(first + t for t in range(past - first) if starts[t + 1] > place)
+
+
 def _pieces(tokenizer: Tokenizer, tokens: Iterable[int]) -> tuple[list[int], str]:
     """The text of tokens in the form of `_plain`, and the offset at which each token begins, and the last one ends.
 

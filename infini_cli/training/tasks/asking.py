@@ -6,7 +6,7 @@ from typing import Any
 from infini_cli.answering.prompts import Messages, evidence_messages, memory_messages
 from infini_cli.training.composition import Document
 from infini_cli.training.prompting import as_within, close_answer
-from infini_cli.training.sources import find_sources
+from infini_cli.training.sources import find_first, find_sources
 from infini_cli.training.tasks.sample import Objective, Question, Setting
 
 
@@ -33,6 +33,7 @@ def ask(
     evidence: str | None = None,
     messages: Messages | None = None,
     objective: Objective = "answer",
+    replaced: Sequence[tuple[int, str]] = (),
     details: dict[str, Any] | None = None,
 ) -> Question:
     """A question after a document.
@@ -42,6 +43,7 @@ def ask(
         needed: indices of the document's insertions that hold the answer and that only the memory has.
         accepted: right answers, the one to learn first.
         evidence: the needed text, which the teacher of a distillation sees in its window.
+        replaced: what the answer has taken the place of: values, and the index of the insertion that holds each.
         messages: the conversation up to the answer; by default the question as `ask --memory-only` puts it.
     """
     tokenizer = setting.tokenizer
@@ -54,6 +56,7 @@ def ask(
     depth, distance = place_of(setting, document, needed)
     spans = [document.spans[index] for index in needed]
     teacher = None if evidence is None else tuple(tokenizer.encode_chat(evidence_messages(text, [evidence])))
+    sources = find_sources(tokenizer, document.tokens, spans, accepted[0], answer)
     return Question(
         prompt=prompt,
         answer=answer,
@@ -63,6 +66,11 @@ def ask(
         distance=distance,
         teacher_prompt=teacher,
         objective=objective,
-        sources=find_sources(tokenizer, document.tokens, spans, accepted[0], answer),
+        sources=sources,
+        replaced=tuple(
+            place
+            for index, value in replaced
+            if (place := find_first(tokenizer, document.tokens, document.spans[index], value)) is not None
+        ),
         details=details or {},
     )

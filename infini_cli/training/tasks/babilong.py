@@ -63,6 +63,7 @@ def make_story(
             question.text,
             (question.answer,),
             evidence=told,
+            replaced=question.replaced,
             details={"needed": len(question.needed)},
         )
         for question in asked

@@ -139,6 +139,9 @@ def make_needle(
             rng.choice(wordings).format(kind=chosen, key=key),
             (needles[last_of[key]].value,),
             evidence=needles[last_of[key]].text,
+            replaced=[
+                (index, each.value) for index, each in enumerate(needles[: last_of[key]]) if each.key == key
+            ],
         )
         for key in asked
     )

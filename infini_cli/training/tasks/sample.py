@@ -47,6 +47,7 @@ class Question:
     objective: Objective = "answer"
     # for each token of the answer, the tokens of the document that hold it: what a lookup should find
     sources: Sources = ()
+    replaced: tuple[int, ...] = ()  # first tokens of what the document said before in the answer's place
     reply_tokens: int = 0  # above 0: the answer is what the base model replies, at most so much of it
     alone: bool = False  # asked as if no document had been read
     details: dict[str, Any] = field(default_factory=dict)

@@ -64,6 +64,7 @@ class StoryQuestion:
     text: str
     answer: str
     needed: tuple[int, ...]  # indices of the events it follows from
+    replaced: tuple[tuple[int, str], ...] = ()  # events that gave other answers before, and these
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,16 @@ class World:
     def where_people_are(self) -> list[StoryQuestion]:
         """Task 1."""
         return [
-            StoryQuestion(f"Where is {person}?", place, (event,))
+            StoryQuestion(
+                f"Where is {person}?",
+                place,
+                (event,),
+                tuple(
+                    (index, each.what)
+                    for index, each in enumerate(self.events[:event])
+                    if each.kind == "move" and each.person == person
+                ),
+            )
             for person, (place, event) in sorted(self.place_of.items())
         ]
 

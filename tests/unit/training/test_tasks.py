@@ -245,3 +245,24 @@ def test_a_document_without_room_holds_fewer_needles(
 def test_a_story_fits_into_a_small_document(seed: int, setting: Setting) -> None:
     small = replace(setting, n_segments=1, segment_length=600)
     assert TASKS["story"](Random(seed), small).segments.size == 600
+
+
+def test_what_an_answer_has_replaced_is_where_the_document_says_it(setting: Setting) -> None:
+    replaced = 0
+    for task, options in (("needle", {"kind": "number", "changes": 2}), ("story", {"task": 1})):
+        for seed in range(12):
+            sample = TASKS[task](Random(seed), setting, **options)
+            text = bytes(sample.segments.flatten().tolist())
+            for question in sample.questions:
+                for place in question.replaced:
+                    now = max(question.sources[0])
+                    assert place < now
+                    assert text[place - 1 : place] == b" " or text[place - 1 : place] == b"\n"
+                    if task == "needle":
+                        assert text[place : place + 7].isdigit()
+                    else:
+                        told = flat(text[:place].decode(errors="replace"))
+                        who = question.text.removeprefix("Where is ").removesuffix("?")
+                        assert who in told[-80:]
+                    replaced += 1
+    assert replaced > 20

@@ -10,6 +10,8 @@ from infini_cli.nn.checkpoint import load_base
 from infini_cli.nn.config import MemoryConfig
 from infini_cli.nn.word_keys import Words
 from infini_cli.training import loop
+from infini_cli.training.batches import collate
+from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.recipe import Recipe, StageConfig, WordLookup
 from infini_cli.training.word_lookup import Whitening, learn_word_keys, swap_words, token_counts
 from tests.unit.training.test_loop import run
@@ -122,3 +124,24 @@ def test_training_leaves_them_alone_and_resumes_with_them(setting, tmp_path, rec
     for name in words:
         assert torch.equal(cut[name], whole[name])
         assert torch.equal(resumed[name], whole[name])
+
+
+def test_what_takes_the_place_of_something_gets_its_key(setting) -> None:
+    """Values of one key in the same and in other words, before and after learning that they replace each other."""
+    mixture = {"needle": {"kind": "number", "n_keys": 2, "changes": 2}}
+    part = parse_mixture(mixture)
+    sized = dataclasses.replace(setting, n_segments=1, segment_length=512)
+    batch = collate([make_sample(part, sized, f"asked {row}") for row in range(8)])
+    assert len(batch.replaced) >= 8
+    alike = {}
+    for steps in (1, 80):
+        model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
+        learn_word_keys(model, setting, dataclasses.replace(LOOKUP, steps=steps, mixture=mixture), "seed")
+        cosines = []
+        for memory in model.memories():
+            words = memory.words
+            keys, _ = words.keys(model.words(batch.documents), words.nothing_read(8), shift=MEMORY.key_shift)
+            now, then = keys.movedim(2, 0).flatten(1, 3)[1][batch.replaced].unbind(dim=1)
+            cosines.append(torch.cosine_similarity(now, then, dim=-1).mean())
+        alike[steps] = float(torch.stack(cosines).mean())
+    assert alike[80] > alike[1] + 0.05
