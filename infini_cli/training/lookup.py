@@ -132,7 +132,7 @@ def lookup_loss(
     The first trains keys and queries, and is left out for word keys, which stay as they are; the second gates alone.
 
     before: what the documents (B rows) were read after; read: the inputs (B, S, T, d) of the memory layers meanwhile;
-    asked: those (Q, 1, L, d) of the questions.
+    asked: those (Q, 1, L, d) of the questions; none are needed with word keys.
     """
     if not len(batch.sources):
         return torch.zeros((), device=model.device)
@@ -143,7 +143,10 @@ def lookup_loss(
         layer = cast(Layer, model.layers[index])
         memory = layer.memory
         assert memory is not None
-        q, _ = memory.queries(layer.attn.queries(asked[index]), asking)  # (Q, 1, H or G, L, D)
+        if memory.words is None:
+            q = layer.attn.queries(asked[index])  # (Q, 1, H, L, D)
+        else:
+            q, _ = memory.words.queries(asking)  # (Q, 1, G, L, D)
         phi_q = memory.query_features(at(q, lookup.wanted))  # (H or G, N, F)
         keys, values = layer.attn.keys_values(read[index])
         writes, _ = layer.attn.writes(read[index], told, keys, values, memory, held.words, None, None)

@@ -88,14 +88,16 @@ class Step(nn.Module):
         weights = self.recipe.losses
         taught = teach(self.teacher[0], batch, weights)
         # kept for the lookup alone: they are large
-        traced = self.model.config.memory_layers if weights.lookup > 0 else ()
+        looked_up = weights.lookup > 0 and len(batch.sources) > 0
+        traced = self.model.config.memory_layers if looked_up else ()
+        asking = () if self.recipe.memory.word_keys else traced
         with attention_inputs(self.model, traced) as read:
             after = read_documents(self.model, batch, before)
-        with attention_inputs(self.model, traced) as asked:
-            scored = score(self.model, batch, asked_after(after, batch))
+        with attention_inputs(self.model, asking) as asked:
+            scored = score(self.model, batch, asked_after(after, batch), together=bool(asking))
         writing = writing_strength(before, after, batch.documents[0].numel())
         loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
-        if weights.lookup > 0:
+        if looked_up:
             loss = loss + weights.lookup * lookup_loss(self.model, batch, before, read, asked)
         return loss, exact_rows(scored, len(batch.questions)), writing.detach()
 

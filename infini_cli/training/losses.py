@@ -48,11 +48,38 @@ def writing_strength(before: MemoryState, after: MemoryState, n_tokens: int) -> 
     return torch.stack(grown).mean() / n_tokens
 
 
-def score(model: InfiniTransformer, batch: Batch, state: MemoryState) -> Scored:
-    """Logits of the answers' tokens behind a state of Q rows, with the LM head run at those positions only."""
-    hidden, _ = model.hidden(batch.tokens.unsqueeze(1), state)  # (Q, 1, L-1, d)
+def score(model: InfiniTransformer, batch: Batch, state: MemoryState, *, together: bool = False) -> Scored:
+    """Logits of the answers' tokens behind a state of Q rows, with the LM head run at those positions only.
+
+    together: all questions in one pass, however much longer some are than others.
+    """
     wanted = batch.targets != IGNORED  # (Q, L-1)
-    return Scored(model.logits(hidden[:, 0][wanted]), batch.targets[wanted], wanted.nonzero()[:, 0])
+    places = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
+    lengths = (wanted * places).amax(dim=1)  # (Q,) up to the last scored token
+    groups = [torch.arange(len(lengths), device=lengths.device)] if together else _of_like_length(lengths)
+    logits, row = [], []
+    for rows in groups:
+        longest = int(lengths[rows].max())
+        hidden, _ = model.hidden(batch.tokens[rows, None, :longest], take_rows(state, rows))  # (Q', 1, L', d)
+        scored = wanted[rows, :longest]
+        logits.append(hidden[:, 0][scored])
+        row.append(rows[scored.nonzero()[:, 0]])
+    rows = torch.cat(row)
+    order = rows.argsort(stable=True)
+    return Scored(model.logits(torch.cat(logits)[order]), batch.targets[wanted], rows[order])
+
+
+def _of_like_length(lengths: Tensor) -> list[Tensor]:
+    """The rows (Q,) in groups: padded to its longest, no row of a group grows by more than a third."""
+    order = lengths.argsort(descending=True, stable=True)
+    groups: list[list[Tensor]] = []
+    longest = 0
+    for row in order:
+        if not groups or 4 * int(lengths[row]) < 3 * longest:
+            groups.append([])
+            longest = int(lengths[row])
+        groups[-1].append(row)
+    return [torch.stack(group) for group in groups]
 
 
 def total_loss(

@@ -11,7 +11,7 @@ from infini_cli.training.tasks.sample import Question, Sample, Setting
 TEACHER_TOKENS = 1_024  # how much of the text before it the teacher of a distillation may see in its window
 _LEAD_IN = 8  # tokens of the continuation that are given
 REPLAYS = {"request": 3, "summary": 1, "text": 2}  # what is replayed, by weight
-REPLY_TOKENS = 64
+REPLY_TOKENS = 32
 ALONE_SHARE = 0.5
 
 

@@ -100,7 +100,7 @@ def traced(model, batch):
     with attention_inputs(model, model.config.memory_layers) as read:
         after = read_documents(model, batch)
     with attention_inputs(model, model.config.memory_layers) as asked:
-        score(model, batch, take_rows(after, batch.rows))
+        score(model, batch, take_rows(after, batch.rows), together=True)
     return empty_state(model.config, len(batch.documents)), read, asked
 
 
@@ -214,5 +214,5 @@ def test_it_trains_keys_queries_and_gates_and_falls(batch) -> None:
 def test_questions_without_sources_cost_nothing(setting) -> None:
     model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
     sized = dataclasses.replace(setting, n_segments=2, segment_length=512)
-    batch = collate([make_sample(parse_mixture({"replay": 1}), sized, "0")])
+    batch = collate([make_sample(parse_mixture({"passage-reading": 1}), sized, "0")])
     assert float(lookup_loss(model, batch, *traced(model, batch))) == 0

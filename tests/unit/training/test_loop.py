@@ -223,3 +223,22 @@ def test_a_background_grows_and_begins_anew_row_by_row(setting):
     empty = torch.tensor([bool((row == 0).all()) for row in under[0].norm])
     assert 0 < int(empty.sum()) < 3
     torch.testing.assert_close(under[0].norm[~empty], background.state[0].norm[~empty])
+
+
+def test_questions_of_like_length_are_asked_together_and_scored_the_same(setting):
+    part = parse_mixture({"facts": 1, "passage-reading": 1, "continuation": 1})
+    sized = dataclasses.replace(setting, n_segments=2, segment_length=512)
+    batch = collate([make_sample(part, sized, str(seed)) for seed in range(6)])
+    model = load_base(BASE, memory=MEMORY, dtype=torch.float32)
+    state = take_rows(read_documents(model, batch), batch.rows)
+    passes = []
+    model.layers[0].register_forward_hook(lambda _module, inputs, _out: passes.append(inputs[0].shape))
+    apart = score(model, batch, state)
+    n_passes = len(passes)
+    assert n_passes > 1
+    assert sum(rows * length for rows, _, length, _ in passes) < 0.8 * batch.tokens.numel()
+    whole = score(model, batch, state, together=True)
+    assert len(passes) == n_passes + 1
+    torch.testing.assert_close(apart.logits, whole.logits, atol=1e-4, rtol=1e-4)
+    assert torch.equal(apart.targets, whole.targets)
+    assert torch.equal(apart.rows, whole.rows)
