@@ -212,7 +212,8 @@ def test_what_does_not_fit_into_the_window_is_left_out_the_least_relevant_first(
 
 
 def test_the_memory_alone_is_passed_on_as_it_comes_and_cites_nothing() -> None:
-    writer = ScriptedWriter(["It was John Smeaton, they say."])
+    # an answer begins as a word does inside of a sentence: as the model finds it in its memory
+    writer = ScriptedWriter(["     It was John Smeaton, they say."])
     pieces: list[str] = []
     result = answer_from_memory(QUESTION, writer, on_text=pieces.append)
     assert "".join(pieces) == result.text == "It was John Smeaton, they say."
