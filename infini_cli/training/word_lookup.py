@@ -5,9 +5,9 @@ forward pass, thousands of documents in minutes, and stay as they are when the r
 projections of whitened embeddings, weighted by how rare a token is in the training texts (inverse document frequency
 with tokens for documents): already then, sums over the words before a value tell whose value it is.
 
-They learn with an exact and sharp kernel in place of the features that the memory will use, which costs a tenth and
-teaches better: a map that begins blunt hides from the sums what they could tell apart. The maps stay random,
-orthogonal, and of that kernel's sharpness; training them as well made nothing easier to find (models/README.md).
+They learn with an exact kernel in place of the features that the memory will use, which costs a tenth and teaches
+better: a map that begins blunt hides from the sums what they could tell apart. Maps stay random and orthogonal, so that
+their features are on average that kernel; training them as well made nothing easier to find (models/README.md).
 
 What is said of a thing later takes the place of what was said of it before only if it is written under the same key:
 the delta rule (equation 9) takes from a memory what it holds under a key, and adds the new value. So heads that look at
@@ -38,8 +38,8 @@ from infini_cli.training.optimizer import set_rate
 from infini_cli.training.recipe import WordLookup
 from infini_cli.training.tasks.sample import Setting
 
-SHARPNESS = 12.0  # of the kernel that keys and queries are trained with, exp(SHARPNESS * cosine)
-SCALE = 5.0  # standard deviation of mapped coordinates, whose softmax features come near that kernel
+SHARPNESS = 6.5  # of the kernel that keys and queries are trained with, exp(SHARPNESS * (cosine - 1))
+SCALE = 6.0  # standard deviation of mapped coordinates, whose softmax features are that kernel on average
 _RIDGE = 0.1  # of the mean variance of embeddings, added to each
 _MEAN_SALIENCE = 10.0  # nats of a rare token, which then counts as one
 _REPLACING = 0.1  # weight of what takes the place of something having its key

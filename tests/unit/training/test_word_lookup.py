@@ -1,19 +1,30 @@
 """Word keys learn what to find before the rest is trained, and stay as they are."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from infini_cli import paths
+from infini_cli.nn.attention import rotation
 from infini_cli.nn.checkpoint import load_base
 from infini_cli.nn.config import MemoryConfig
+from infini_cli.nn.memory import features
 from infini_cli.nn.word_keys import Words
 from infini_cli.training import loop
 from infini_cli.training.batches import collate
 from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.recipe import Recipe, StageConfig, WordLookup
-from infini_cli.training.word_lookup import Whitening, learn_word_keys, swap_words, token_counts
+from infini_cli.training.word_lookup import (
+    SCALE,
+    SHARPNESS,
+    Whitening,
+    learn_word_keys,
+    swap_words,
+    token_counts,
+)
 from tests.unit.training.test_loop import run
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -145,3 +156,19 @@ def test_what_takes_the_place_of_something_gets_its_key(setting) -> None:
             cosines.append(torch.cosine_similarity(now, then, dim=-1).mean())
         alike[steps] = float(torch.stack(cosines).mean())
     assert alike[80] > alike[1] + 0.05
+
+
+@pytest.mark.parametrize("cosine", [0.4, 0.6, 0.8, 0.9])
+def test_keys_learn_with_the_kernel_that_their_features_are_on_average(cosine: float) -> None:
+    dim, mapped = 64, 1024
+    random = torch.Generator().manual_seed(0)
+    map_ = SCALE * torch.cat([rotation(dim, random) for _ in range(mapped // dim)], dim=1).float()
+
+    def phi(x: torch.Tensor) -> torch.Tensor:
+        return features(math.sqrt(dim) * x[None], "hedgehog", map_[None])[0]
+
+    one, other = (F.normalize(torch.randn(1000, dim, generator=random), dim=1) for _ in range(2))
+    other = F.normalize(other - (one * other).sum(dim=1, keepdim=True) * one, dim=1)
+    other = cosine * one + math.sqrt(1 - cosine**2) * other
+    found = (phi(one) * phi(other)).sum(dim=1).mean() / (phi(one) ** 2).sum(dim=1).mean()
+    assert abs(float(found.log()) - SHARPNESS * (cosine - 1)) < 0.5
