@@ -57,6 +57,6 @@ def test_what_was_said_forty_pages_back_is_answered_from_the_memory_alone(folder
             right.append(answer in tokenizer.decode(list(ids)))
         return right
 
-    # the adapter before this one, whose word keys found less, answered all four: two it must, four it should
-    assert sum(answers(state)) >= 2
+    # "4417" comes back as "47": where a digit is repeated, what follows it is not certain
+    assert sum(answers(state)) >= 3
     assert not any(answers(empty_state(model.config)))
