@@ -55,9 +55,8 @@ def collate(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Ba
         start = row * samples[0].segments.size
         pairs += [(scored + n, start + place) for n, found in enumerate(question.sources) for place in found]
         scored += len(question.answer)
-        if question.replaced:
-            begins = max(next(filter(None, question.sources)))
-            replaced += [(start + begins, start + place) for place in question.replaced]
+        if begins := next(filter(None, question.sources), ()):
+            replaced += [(start + max(begins), start + place) for place in question.replaced]
     documents = torch.stack([torch.from_numpy(sample.segments) for sample in samples])
     return Batch(
         documents=documents.to(device),

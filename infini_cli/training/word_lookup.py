@@ -234,8 +234,9 @@ def _step(
         before = words.nothing_read(len(documents))
         keys, _ = words.keys(told, before, shift=model.config.memory.key_shift)  # (B, S, G, T, D)
         keys = keys.movedim(2, 0).flatten(1, 3)  # (G, B*S*T, D)
-        if len(batch.replaced):
-            now, then = keys[1::3][:, batch.replaced].unbind(dim=2)  # (G/3, P, D)
+        looking_before = keys[1::3]  # none of a single head
+        if len(batch.replaced) and len(looking_before):
+            now, then = looking_before[:, batch.replaced].unbind(dim=2)  # (G/3, P, D)
             cosine = (now * then).sum(dim=-1) / keys.shape[-1]
             losses.append(_REPLACING * SHARPNESS * (1 - cosine).mean())
         keys = keys[:, lookup.asked_for]  # (G, A, D)
