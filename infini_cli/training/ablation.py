@@ -15,10 +15,15 @@ from typing import Any
 
 from infini_cli.console import Reporter
 from infini_cli.errors import InfiniError
+from infini_cli.nn.checkpoint.loading import read_config
 from infini_cli.nn.config import MemoryConfig, ModelConfig
+from infini_cli.reading.engine import choose_device
+from infini_cli.tokenizers import load_tokenizer
+from infini_cli.training.corpus import open_corpus
 from infini_cli.training.loop import LOG, Event, train
 from infini_cli.training.recipe import Evaluation, Recipe, load_recipe
 from infini_cli.training.tasks.sample import Setting
+from infini_cli.zoo import resolve
 
 RESULTS = "ablation.json"
 
@@ -33,15 +38,15 @@ def forms(shipped: MemoryConfig, base: ModelConfig) -> dict[str, MemoryConfig]:
         layers=everywhere, segment_length=shipped.segment_length, beta_init=shipped.beta_init
     )
     gated = replace(paper, write_gate=True)
-    attention_keys = replace(shipped, word_keys=0, word_values=False)
+    in_some_layers = replace(gated, layers=shipped.layers)
     return {
         "the paper's, delta": paper,
         "the paper's, linear": replace(paper, update="linear"),
         "and write gates": gated,
-        "and some layers only": replace(gated, layers=shipped.layers),
-        "and learned maps": replace(gated, layers=shipped.layers, feature_map="elu-map"),
-        "and DPFP-3": replace(gated, layers=shipped.layers, feature_map="dpfp-3"),
-        "the shipped form with attention's keys and values": attention_keys,
+        "and some layers only": in_some_layers,
+        "and learned maps": replace(in_some_layers, feature_map="elu-map"),
+        "and DPFP-3": replace(in_some_layers, feature_map="dpfp-3"),
+        "the shipped form with attention's keys and values": replace(shipped, word_keys=0, word_values=False),
         "the shipped form with attention's values": replace(shipped, word_values=False),
         "the shipped form, linear": replace(shipped, update="linear"),
         "the shipped form": shipped,
@@ -131,12 +136,6 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     reporter = Reporter()
     try:
-        from infini_cli.nn.checkpoint.loading import read_config
-        from infini_cli.reading.engine import choose_device
-        from infini_cli.tokenizers import load_tokenizer
-        from infini_cli.training.corpus import open_corpus
-        from infini_cli.zoo import resolve
-
         recipe = load_recipe(arguments.recipe)
         base = resolve(recipe.base)
         tokenizer = load_tokenizer(base.folder)

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from infini_cli.nn.memory import LayerMemory, MemoryState, empty_rows
 from infini_cli.nn.transformer import InfiniTransformer
-from infini_cli.training.books import LAYOUTS
-from infini_cli.training.composition import WRAPPED_SHARE, take_prose
+from infini_cli.training.composition import draw_layout, take_prose
 from infini_cli.training.tasks.sample import Setting
 
 
@@ -34,8 +33,7 @@ class Background:
         fresh = torch.tensor([rng.random() < 1 / mean_segments for _ in range(rows)], device=model.device)
         books = setting.corpus.books_of(setting.split)
         segments = [
-            take_prose(rng, books, LAYOUTS[rng.random() < WRAPPED_SHARE], setting.segment_length).tokens
-            for _ in range(rows)
+            take_prose(rng, books, draw_layout(rng), setting.segment_length).tokens for _ in range(rows)
         ]
         tokens = torch.stack([torch.from_numpy(each) for each in segments]).to(model.device)
         return Background(model.read(tokens.unsqueeze(1), self.state, fresh=fresh.unsqueeze(1)))

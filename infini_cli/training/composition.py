@@ -47,6 +47,11 @@ class Prose:
     books: tuple[str, ...]
 
 
+def draw_layout(rng: Random) -> Layout:
+    """Flowing text, or now and then text in lines as books are printed."""
+    return LAYOUTS[1] if rng.random() < WRAPPED_SHARE else LAYOUTS[0]
+
+
 def take_prose(rng: Random, books: Sequence[Book], layout: Layout, n_tokens: int) -> Prose:
     """Exactly `n_tokens` of prose that end where a sentence ends and begin wherever they then begin.
 
@@ -136,7 +141,7 @@ def compose(
     Raises:
         ValueError: the insertions alone are longer than the document.
     """
-    layout = LAYOUTS[1] if rng.random() < WRAPPED_SHARE else LAYOUTS[0]
+    layout = draw_layout(rng)
     pieces = [_insertion_tokens(rng, each, tokenizer, layout) for each in insertions]
     n_prose = n_tokens - sum(len(piece) for piece, _ in pieces)
     if n_prose < 0:

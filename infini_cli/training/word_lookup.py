@@ -97,7 +97,7 @@ def learn_word_keys(
 
 
 def freeze(model: InfiniTransformer) -> None:
-    """Keep word keys and their maps from any further training."""
+    """Keep keys and values made of words from any further training."""
     for parameters in model.memories():
         for name, parameter in parameters.named_parameters():
             if name.startswith("word"):

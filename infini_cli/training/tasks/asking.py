@@ -47,12 +47,10 @@ def ask(
         messages: the conversation up to the answer; by default the question as `ask --memory-only` puts it.
     """
     tokenizer = setting.tokenizer
-    recalled = messages is None
-    prompt, answer = close_answer(
-        tokenizer,
-        memory_messages(text) if messages is None else messages,
-        as_within(tokenizer, accepted[0]) if recalled else accepted[0],
-    )
+    value = accepted[0]
+    if messages is None:
+        messages, value = memory_messages(text), as_within(tokenizer, value)
+    prompt, answer = close_answer(tokenizer, messages, value)
     depth, distance = place_of(setting, document, needed)
     spans = [document.spans[index] for index in needed]
     teacher = None if evidence is None else tuple(tokenizer.encode_chat(evidence_messages(text, [evidence])))

@@ -4,8 +4,7 @@ import re
 from itertools import pairwise
 from random import Random
 
-from infini_cli.training.books import LAYOUTS
-from infini_cli.training.composition import WRAPPED_SHARE, Document, take_prose
+from infini_cli.training.composition import Document, draw_layout, take_prose
 from infini_cli.training.manifest import Role
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.sample import Sample, Setting
@@ -54,7 +53,7 @@ def make_cloze(rng: Random, setting: Setting, *, n_questions: int = 4) -> Sample
     """
     books = setting.corpus.books_of(setting.split)
     for _ in range(_PATIENCE):
-        layout = LAYOUTS[1] if rng.random() < WRAPPED_SHARE else LAYOUTS[0]
+        layout = draw_layout(rng)
         prose = take_prose(rng, books, layout, setting.n_tokens)
         candidates = _candidates(setting, prose.tokens.tolist(), prose.boundaries)
         if candidates:

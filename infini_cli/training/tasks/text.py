@@ -3,8 +3,7 @@
 from random import Random
 
 from infini_cli.answering.prompts import summary_messages
-from infini_cli.training.books import LAYOUTS
-from infini_cli.training.composition import WRAPPED_SHARE, compose, take_prose
+from infini_cli.training.composition import compose, draw_layout, take_prose
 from infini_cli.training.tasks.requests import make_request
 from infini_cli.training.tasks.sample import Question, Sample, Setting
 
@@ -17,7 +16,7 @@ ALONE_SHARE = 0.5
 
 def make_continuation(rng: Random, setting: Setting) -> Sample:
     """A stretch of a book and the segment after it; the teacher sees the end of the stretch in its window."""
-    layout = LAYOUTS[1] if rng.random() < WRAPPED_SHARE else LAYOUTS[0]
+    layout = draw_layout(rng)
     books = setting.corpus.books_of(setting.split)
     prose = take_prose(rng, books, layout, setting.n_tokens + setting.segment_length)
     before, after = prose.tokens[: setting.n_tokens], prose.tokens[setting.n_tokens :].tolist()
@@ -49,8 +48,7 @@ def make_replay(rng: Random, setting: Setting) -> Sample:
     text = ""
     answer: tuple[int, ...] = ()
     if kind == "text":
-        layout = LAYOUTS[1] if rng.random() < WRAPPED_SHARE else LAYOUTS[0]
-        prose = take_prose(rng, books, layout, setting.segment_length).tokens.tolist()
+        prose = take_prose(rng, books, draw_layout(rng), setting.segment_length).tokens.tolist()
         prompt, answer = tuple(prose[:1]), tuple(prose[1:])
     else:
         lead = rng.choice(setting.corpus.passage_sets("leads", setting.split))

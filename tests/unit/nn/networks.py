@@ -11,6 +11,9 @@ BASE = ModelConfig(
     vocab_size=97, d_model=32, n_layers=3, n_heads=4, n_kv_heads=2, head_dim=8, d_ff=48, tied_embeddings=True
 )
 PAPER = MemoryConfig(layers=(0, 1, 2), update="linear", segment_length=8, beta_init=0.0)
+WORD_KEYS = dataclasses.replace(
+    PAPER, feature_map="hedgehog", word_keys=12, key_shift=1, write_gate=True, update="delta", eps=1e-2
+)
 FORMS = {
     "paper": PAPER,
     "paper-delta": dataclasses.replace(PAPER, update="delta"),
@@ -28,20 +31,8 @@ FORMS = {
         update="delta",
         eps=1e-2,
     ),
-    "word-keys-shifted": dataclasses.replace(
-        PAPER, feature_map="hedgehog", word_keys=12, key_shift=1, write_gate=True, update="delta", eps=1e-2
-    ),
-    "words": dataclasses.replace(
-        PAPER,
-        feature_map="hedgehog",
-        word_keys=12,
-        word_values=True,
-        key_shift=1,
-        write_gate=True,
-        read_gate=True,
-        update="delta",
-        eps=1e-2,
-    ),
+    "word-keys-shifted": WORD_KEYS,
+    "words": dataclasses.replace(WORD_KEYS, word_values=True, read_gate=True),
 }
 
 

@@ -8,24 +8,14 @@ import torch
 
 from infini_cli import paths
 from infini_cli.console import Reporter
-from infini_cli.nn.config import MemoryConfig
 from infini_cli.training import loop
 from infini_cli.training.ablation import RESULTS, compare, forms
 from infini_cli.training.recipe import WordLookup, load_recipe
 from tests.unit.nn.networks import BASE as SMALL
+from tests.unit.nn.networks import FORMS
 
 TINY = paths.shipped_models_dir() / "for-tests-tiny"
-SHIPPED = MemoryConfig(
-    layers=(1, 2),
-    feature_map="hedgehog",
-    word_keys=16,
-    word_values=True,
-    key_shift=1,
-    write_gate=True,
-    read_gate=True,
-    segment_length=512,
-    eps=1e-3,
-)
+SHIPPED = dataclasses.replace(FORMS["words"], layers=(1, 2), segment_length=512)
 
 
 def test_forms_differ_from_one_another_and_end_with_the_shipped_one() -> None:
