@@ -126,11 +126,12 @@ def _explain(output: str, source: Source, fallback: str) -> ModelError | DiskErr
 
 
 def _bytes_in(folder: Path) -> int:
-    """The size of the largest file under a folder in which files come and go."""
+    """The size of the largest file under a folder in which files and folders come and go."""
     largest = 0
-    for file in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            largest = max(largest, file.stat().st_size)
+    for root, _, names in os.walk(folder):  # which passes over a folder that has just gone; rglob fails
+        for name in names:
+            with contextlib.suppress(OSError):
+                largest = max(largest, (Path(root) / name).stat().st_size)
     return largest
 
 

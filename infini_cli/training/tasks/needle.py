@@ -9,7 +9,7 @@ from infini_cli.training.manifest import Role
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.drawing import depths_around, distinct, interleave
 from infini_cli.training.tasks.sample import Sample, Setting
-from infini_cli.training.tasks.values import number, uuid, word_pair
+from infini_cli.training.tasks.values import number, uuid, word_of, word_pair
 
 NeedleKind = Literal["number", "word", "uuid"]
 KINDS: tuple[NeedleKind, ...] = ("number", "word", "uuid")
@@ -116,16 +116,22 @@ class Needle:
     text: str
 
 
-def _value(rng: Random, kind: NeedleKind, split: Role) -> str:
+def _value(rng: Random, kind: NeedleKind, setting: Setting) -> str:
+    """A value; in training every second pair of words is of any words, so that it is not the lists that are learned."""
     if kind == "number":
         return number(rng)
-    return word_pair(rng, split) if kind == "word" else uuid(rng)
+    if kind == "uuid":
+        return uuid(rng)
+    if setting.split == "train" and rng.random() < 0.5:
+        book = rng.choice(setting.corpus.books_of("train"))
+        return f"{word_of(rng, book.text)}-{word_of(rng, book.text)}"
+    return word_pair(rng, setting.split)
 
 
 def _most_tokens(setting: Setting, kind: NeedleKind) -> int:
     """What one needle takes at most, by an example in every wording and a quarter more."""
     rng, split = Random(0), setting.split
-    key, value = word_pair(rng, split), _value(rng, kind, split)
+    key, value = word_pair(rng, split), _value(rng, kind, setting)
     texts = [
         wording.format(kind=kind, key=key, value=value) for wording in (*STATEMENTS[split], *CHANGES[split])
     ]
@@ -162,7 +168,7 @@ def make_needle(
     keys = distinct(n_keys, lambda: word_pair(rng, split))
 
     def needle(key: str, wordings: dict[Role, tuple[str, ...]]) -> Needle:
-        value = _value(rng, chosen, split)
+        value = _value(rng, chosen, setting)
         return Needle(key, value, rng.choice(wordings[split]).format(kind=chosen, key=key, value=value))
 
     changing = [needle(keys[0], STATEMENTS), *(needle(keys[0], CHANGES) for _ in range(changes))]

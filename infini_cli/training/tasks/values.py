@@ -1,9 +1,15 @@
 """Made-up values: numbers, codes, dates, prices, names."""
 
+import re
+from functools import cache
 from random import Random
 
 from infini_cli.training.manifest import Role
-from infini_cli.training.tasks.lists import pool
+from infini_cli.training.tasks.lists import list_names, pool
+
+_WORD = re.compile(r"\b[a-z]{4,10}\b")
+_STRETCH = 200  # characters, in which prose surely has a word
+_PATIENCE = 1_000
 
 
 def uuid(rng: Random) -> str:
@@ -21,6 +27,26 @@ def number(rng: Random, digits: int = 7) -> str:
 def word_pair(rng: Random, split: Role) -> str:
     """Two words with a hyphen, such as "misty-lantern"."""
     return f"{rng.choice(pool('adjectives', split))}-{rng.choice(pool('nouns', split))}"
+
+
+def word_of(rng: Random, text: str) -> str:
+    """A word of four to ten small letters that stands in the text and in no list's held-out part.
+
+    Raises:
+        ValueError: the text seems to have none.
+    """
+    for _ in range(_PATIENCE):
+        start = rng.randrange(len(text))
+        found = _WORD.search(text, start, start + _STRETCH)
+        if found and found[0] not in _held_out():
+            return found[0]
+    raise ValueError(f"no word of plain letters in {_PATIENCE} places of a text")
+
+
+@cache
+def _held_out() -> frozenset[str]:
+    entries = (entry for name in list_names() for entry in pool(name, "heldout"))
+    return frozenset(word for entry in entries for word in entry.lower().split())
 
 
 def full_name(rng: Random, split: Role) -> str:

@@ -18,6 +18,7 @@ from infini_cli.training.tasks.passages import make_passage_reading
 from infini_cli.training.tasks.passkey import make_passkey
 from infini_cli.training.tasks.sample import Question, Sample, Setting
 from infini_cli.training.tasks.text import make_continuation
+from infini_cli.training.tasks.values import word_of
 from tests.unit.training.conftest import CLOSE, ByteTokenizer
 
 FROM_MEMORY = ("passkey", "needle", "facts", "story", "passage-recall", "cloze")
@@ -198,6 +199,22 @@ def test_names_and_values_of_the_splits_are_disjoint() -> None:
         assert train
         assert heldout
         assert not train & heldout
+
+
+def test_needles_of_training_have_words_of_books_too_but_none_that_is_held_out(setting: Setting) -> None:
+    listed = {*pool("adjectives", "train"), *pool("nouns", "train")}
+    heldout = {entry for name in list_names() for entry in pool(name, "heldout")}
+    samples = [make_needle(Random(seed), setting, kind="word") for seed in range(20)]
+    words = {word for s in samples for q in s.questions for word in q.accepted[0].split("-")}
+
+    assert words & listed
+    assert words - listed
+    assert not (words - listed) & heldout
+
+
+def test_a_text_without_words_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no word"):
+        word_of(Random(0), "1 2 3")
 
 
 def test_wordings_of_the_splits_are_disjoint_and_many() -> None:

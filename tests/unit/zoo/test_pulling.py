@@ -209,6 +209,27 @@ def test_interrupt_stops_the_download(tmp_path: Path, monkeypatch: pytest.Monkey
     assert files_left() == [".lock"]
 
 
+def test_folders_that_go_while_their_bytes_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pip's own do, which once ended a download by chance."""
+    folder = tmp_path / "download"
+    going = folder / "going"
+    going.mkdir(parents=True)
+    (folder / "small.whl").write_bytes(bytes(3))
+    scandir = os.scandir
+
+    def remove_first(path: object) -> object:
+        if Path(str(path)) == going:
+            going.rmdir()
+        return scandir(path)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "scandir", remove_first)
+
+    assert downloading._bytes_in(folder) == 3
+    assert not going.exists()
+
+
 def test_full_disk_is_said_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(paths.shipped_models_dir())
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=1000))
