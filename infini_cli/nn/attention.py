@@ -13,6 +13,7 @@ from infini_cli.nn.memory import LayerMemory, empty_rows, features, retrieve, up
 from infini_cli.nn.rope import rotate
 from infini_cli.nn.window import LayerWindow
 from infini_cli.nn.word_keys import WordKeys, Words
+from infini_cli.nn.write_gate import WriteGate
 
 SHORT = 128  # tokens
 
@@ -44,11 +45,9 @@ class MemoryParameters(nn.Module):
         self.words = WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped) if words else None
         width = kv_heads * dim
         self.word_values = nn.Linear(config.d_model, width) if memory.word_values else None
-        self.write = nn.Linear(config.d_model, kv_heads) if memory.write_gate else None
+        gate = WriteGate(config.d_model, kv_heads, ahead=memory.write_ahead) if memory.write_gate else None
+        self.write = gate
         self.write_threshold = memory.write_threshold
-        if self.write is not None:
-            nn.init.zeros_(self.write.weight)
-            nn.init.zeros_(self.write.bias)  # w_t = 1/2 for every token until training says otherwise
         self.read = nn.Linear(config.d_model, heads, bias=False) if memory.read_gate else None
         if self.read is not None:
             nn.init.zeros_(self.read.weight)  # every token reads with the head's own share, until trained
@@ -94,11 +93,14 @@ class MemoryParameters(nn.Module):
         map_ = self.key_map if self.words is None else self.words.map
         return features(k, self.feature_map, map_, self.key_offset)
 
-    def strength(self, hidden: Tensor) -> Tensor | None:
-        """w_t, the share of each token to write: hidden (…, T, d) to (…, G, T), or None without a gate."""
+    def strength(self, hidden: Tensor, valid: Tensor | None) -> Tensor | None:
+        """w_t, the share of each token to write: hidden (…, T, d) to (…, G, T), or None without a gate.
+
+        valid (…, T) bool: False marks padding, which says nothing about other tokens.
+        """
         if self.write is None:
             return None
-        strength = torch.sigmoid(self.write(hidden.float())).transpose(-1, -2)
+        strength = self.write.strength(hidden, valid)
         if self.write_threshold > 0:
             strength = strength.masked_fill(strength < self.write_threshold, 0.0)
         return strength
@@ -235,7 +237,7 @@ class Attention(nn.Module):
         keys, read_last = parameters.keys(k, words, before, shift=config.key_shift, valid=valid, fresh=fresh)
         phi_k = parameters.key_features(keys)  # (B, S, G, T, F)
         values = parameters.values(v, words)  # (B, S, G, T, D)
-        strength = parameters.strength(hidden)  # (B, S, G, T)
+        strength = parameters.strength(hidden, valid)  # (B, S, G, T)
         if valid is not None:
             written_tokens = valid[:, :, None, :].to(phi_k.dtype).expand(phi_k.shape[:-1])
             strength = written_tokens if strength is None else strength * written_tokens

@@ -39,6 +39,7 @@ class MemoryConfig:
     word_values: bool = False  # values are made of the written token, not by the layer's attention
     key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
+    write_ahead: bool = False  # w_t depends on what follows in the segment too
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
     read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
     update: UpdateRule = "delta"
@@ -63,8 +64,9 @@ class MemoryConfig:
             )
         if not 0 <= self.write_threshold < 1:
             raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")
-        if self.write_threshold > 0 and not self.write_gate:
-            raise ValueError("write_threshold needs write_gate")
+        for name in ("write_threshold", "write_ahead"):
+            if getattr(self, name) and not self.write_gate:
+                raise ValueError(f"{name} needs write_gate")
         if self.segment_length < 1:
             raise ValueError(f"segment_length is {self.segment_length}; it must be at least 1")
         if self.eps <= 0:

@@ -119,13 +119,24 @@ def attention(
                     phi_k @ z + form.eps
                 )  # equation 9, against the old memory
             if form.write_gate:
-                gate_weight, gate_bias = w[name + "memory.write.weight"], w[name + "memory.write.bias"]
-                strength = torch.sigmoid(gate_weight[g] @ h[t] + gate_bias[g])
+                strength = write_strength(w, name + "memory.write.", h, g, t, form)
                 phi_k = phi_k * (0.0 if strength < form.write_threshold else strength)
             added_matrix += torch.outer(phi_k, value)
             added_z += phi_k
         memory[layer, g] = (matrix + added_matrix, z + added_z)
     return out @ w[name + "attn.o.weight"].T
+
+
+def write_strength(
+    w: Mapping[str, Tensor], name: str, h: Tensor, head: int, t: int, form: MemoryConfig
+) -> Tensor:
+    """How much of token t of a segment h (T, d) is written."""
+    logit = w[name + "weight"][head] @ h[t] + w[name + "bias"][head]
+    if form.write_ahead:
+        decay = torch.sigmoid(w[name + "ahead_decay"][head])
+        for u in range(t + 1, len(h)):
+            logit = logit + decay ** (u - t - 1) * (w[name + "ahead.weight"][head] @ h[u])
+    return torch.sigmoid(logit)
 
 
 def word_queries(

@@ -11,8 +11,9 @@ Shapes: B documents, S segments, T tokens in a segment, n = B * S * T, Q questio
 A tokens asked for, H query heads, G key/value heads, R = H / G, F features, d width.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple, cast
 
 import torch
@@ -80,6 +81,10 @@ class Lookup(NamedTuple):
         goes_on = torch.tensor(ordered_heads(heads), device=self.first.device).unsqueeze(1)  # (G, 1)
         return (goes_on != self.first) if heads > 1 else torch.ones_like(self.first).unsqueeze(0)
 
+    def sought(self, task: Tensor) -> Tensor:
+        """The tokens of the documents, flat, that a head of this task (N,) is to find."""
+        return self.asked_for[self.right[task].any(dim=0)]
+
     def missed(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of reads that give weights (G, R, N, A) to what is asked for, no gates.
 
@@ -98,24 +103,24 @@ class Lookup(NamedTuple):
         parts = [losses[task].mean() for task in (self.first, ~self.first) if task.any()]
         return torch.stack(parts).mean(), among_own.detach()
 
-    def lost(self, phi_q: Tensor, phi_k: Tensor, strength: Tensor) -> Tensor:
+    def lost(self, looks: Callable[[int, Tensor], Tensor], strength: Tensor) -> Tensor:
         """-log of the share of all that a head is asked for in what its reads find under gates of strength (G, n).
 
-        Features phi_q (H or G, N, F) of what is asked, phi_k (G, n, F) of all tokens of the documents; neither is
-        trained. Of the tokens that are not an answer's first word, every fourth is looked at.
+        looks: what a head, by its number, gives all tokens of the documents when it reads for some of the wanted
+        tokens (N',), no gates: (R or 1, N', n). It is not trained. Of the tokens that are not an answer's first word,
+        every fourth is looked at.
         """
-        asked = _by_group(phi_q, len(phi_k))  # (G, R or 1, N, F)
         losses = []
-        for g, task in enumerate(self.tasks(len(phi_k))):
+        for g, task in enumerate(self.tasks(len(strength))):
             rows = torch.cat(
                 ((task & self.first).nonzero()[:, 0], (task & ~self.first).nonzero()[::_EVERY, 0])
             )
             if not len(rows):
                 continue
             with torch.no_grad():
-                looks = asked[g][:, rows] @ phi_k[g].T  # (R or 1, N', n)
-            gated = looks * strength[g]
-            kept = gated[..., self.asked_for[self.right[task].any(dim=0)]].sum(dim=-1)
+                ungated = looks(g, rows)
+            gated = ungated * strength[g]
+            kept = gated[..., self.sought(task)].sum(dim=-1)
             losses.append(-(kept / (gated.sum(dim=-1) + _FLOOR) + _FLOOR).log().mean())
         return torch.stack(losses).mean()
 
@@ -157,8 +162,15 @@ def lookup_loss(
         if memory.write is not None:
             strength = torch.stack([each for _, _, each in writes if each is not None])  # (S, B, G, T)
             strength = strength.permute(2, 1, 0, 3).flatten(1)  # (G, n)
-            losses.append(lookup.lost(phi_q, phi_k, strength))
+            asked_by = _by_group(phi_q, len(phi_k))  # (G, R or 1, N, F)
+            looks = partial(_looks, asked_by, phi_k)
+            losses.append(lookup.lost(looks, strength))
     return sum(losses, torch.zeros((), device=model.device)) / len(model.config.memory_layers)
+
+
+def _looks(asked: Tensor, phi_k: Tensor, head: int, rows: Tensor) -> Tensor:
+    """What a head of asked (G, R or 1, N, F) gives all tokens of phi_k (G, n, F) for some rows: (R or 1, N', n)."""
+    return asked[head][:, rows] @ phi_k[head].T
 
 
 def _of_heads(shares: Tensor, tasks: Tensor) -> Tensor:

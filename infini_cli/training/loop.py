@@ -41,6 +41,7 @@ from infini_cli.training.replies import with_replies
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.training.word_lookup import freeze, learn_word_keys
 from infini_cli.training.word_values import begin_word_values
+from infini_cli.training.write_gates import learn_write_gates
 
 T = TypeVar("T")
 
@@ -123,6 +124,7 @@ def train(
     adapter: Path | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     on_word_lookup: Callable[[int, float, float], None] = lambda step, loss, right: None,
+    on_write_gates: Callable[[int, float], None] = lambda step, loss: None,
     checkpoint_seconds: float = 120.0,
     stop_after_steps: int | None = None,
 ) -> Path:
@@ -136,6 +138,7 @@ def train(
         adapter: an adapter of the same form to begin from, in place of an untrained one.
         on_event: called after each step and each evaluation.
         on_word_lookup: called after each step of the training of word keys: see learn_word_keys.
+        on_write_gates: called after each step of the training of write gates: see learn_write_gates.
         checkpoint_seconds: at least so long between two checkpoints.
         stop_after_steps: end this process early, with a checkpoint.
 
@@ -163,6 +166,10 @@ def train(
             begin_word_values(model)
             if recipe.memory.word_keys:
                 learn_word_keys(model, setting, recipe.word_lookup, f"words/{recipe.seed}", on_word_lookup)
+                if recipe.write_gates.steps:
+                    learn_write_gates(
+                        model, setting, recipe.write_gates, f"gates/{recipe.seed}", on_write_gates
+                    )
             elif recipe.memory.feature_map == "hedgehog":
                 whiten_maps(model, setting, f"maps/{recipe.seed}")
         if recipe.lora is not None:

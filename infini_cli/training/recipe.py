@@ -74,6 +74,17 @@ class WordLookup:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteGates:
+    """After word keys and before the stages: how write gates learn; see write_gates.learn_write_gates."""
+
+    steps: int = 0  # 0: they begin at one half everywhere, and learn in the stages alone
+    lr: float = 3e-3
+    batches: int = 40  # read once, and learned from again and again
+    batch_documents: int = 16
+    mixture: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The held-out questions asked now and then while training."""
 
@@ -92,6 +103,7 @@ class Recipe:
     stages: tuple[StageConfig, ...]
     lora: LoRAConfig | None = None
     word_lookup: WordLookup = WordLookup()
+    write_gates: WriteGates = WriteGates()
     optimizer: Optimizer = Optimizer()
     losses: Losses = Losses()
     evaluation: Evaluation = Evaluation()
@@ -128,6 +140,7 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     tables = {
         "lora": LoRAConfig,
         "word_lookup": WordLookup,
+        "write_gates": WriteGates,
         "optimizer": Optimizer,
         "losses": Losses,
         "evaluation": Evaluation,
@@ -142,6 +155,10 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     recipe = build(Recipe, values)
     if recipe.memory.word_keys:
         parse_mixture(recipe.word_lookup.mixture)
+    if recipe.write_gates.steps:
+        if not (recipe.memory.word_keys and recipe.memory.write_gate):
+            raise ValueError("write_gates needs a memory with word_keys and write_gate")
+        parse_mixture(recipe.write_gates.mixture)
     return recipe
 
 

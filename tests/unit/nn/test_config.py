@@ -37,6 +37,7 @@ def test_unknown_and_missing_keys_are_named():
         ({"layers": (2, 1)}, "ascending"),
         ({"write_gate": True, "write_threshold": 1.0}, "write_threshold"),
         ({"write_threshold": 0.1}, "needs write_gate"),
+        ({"write_ahead": True}, "needs write_gate"),
         ({"key_shift": -1}, "key_shift"),
         ({"feature_map": "elu-map", "word_keys": 8}, "word_keys"),
         ({"feature_map": "elu-map", "map_factor": 2}, "map_factor"),

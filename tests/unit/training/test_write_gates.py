@@ -1,0 +1,84 @@
+"""Write gates learn what to keep before the rest is trained."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from infini_cli import paths
+from infini_cli.nn.checkpoint import load_base
+from infini_cli.nn.memory import empty_state
+from infini_cli.training.batches import collate
+from infini_cli.training.lookup import Lookup, attention_inputs
+from infini_cli.training.mixture import make_sample, parse_mixture
+from infini_cli.training.recipe import WordLookup, WriteGates, recipe_from_dict
+from infini_cli.training.word_lookup import learn_word_keys
+from infini_cli.training.write_gates import learn_write_gates
+from tests.unit.training.test_word_lookup import MEMORY, MIXTURE
+
+BASE = paths.shipped_models_dir() / "for-tests-tiny"
+GATES = WriteGates(steps=150, lr=1e-2, batches=6, batch_documents=4, mixture=MIXTURE)
+
+
+@pytest.fixture(params=[False, True], ids=["behind", "ahead"])
+def model(setting, request):
+    torch.manual_seed(0)
+    memory = dataclasses.replace(MEMORY, write_ahead=request.param)
+    model = load_base(BASE, memory=memory, dtype=torch.float32)
+    learn_word_keys(model, setting, WordLookup(steps=2, batch_documents=2, segments=1, mixture=MIXTURE), "s")
+    return model
+
+
+def share_kept(model, setting) -> float:
+    """Of all that gates write of documents that training has not seen, how much is asked for."""
+    setting = dataclasses.replace(setting, n_segments=1, segment_length=MEMORY.segment_length)
+    mixture = parse_mixture(MIXTURE)
+    batch = collate([make_sample(mixture, setting, f"others/{row}") for row in range(6)])
+    lookup = Lookup.of(batch)
+    with torch.no_grad(), attention_inputs(model, MEMORY.layers) as seen:
+        model.read(batch.documents, empty_state(model.config, len(batch.documents)))
+        shares = []
+        for index, memory in zip(MEMORY.layers, model.memories(), strict=True):
+            strength = memory.write.strength(seen[index][:, 0]).transpose(0, 1).flatten(1)  # (G, n)
+            shares.append(strength[:, lookup.asked_for].sum() / strength.sum())
+    return float(torch.stack(shares).mean())
+
+
+def test_they_keep_what_is_asked_for_and_little_else(model, setting) -> None:
+    before = share_kept(model, setting)
+    others = {name: p.clone() for name, p in model.named_parameters() if ".memory.write." not in name}
+    losses = []
+    learn_write_gates(model, setting, GATES, "seed", lambda step, loss: losses.append(loss))
+
+    assert len(losses) == GATES.batches + GATES.steps
+    assert losses[: GATES.batches] == [0.0] * GATES.batches
+    assert sum(losses[-10:]) < 0.7 * sum(losses[GATES.batches :][:10])
+    assert share_kept(model, setting) > 2 * before
+    parameters = dict(model.named_parameters())
+    assert all(torch.equal(p, parameters[name]) for name, p in others.items())
+
+
+def test_the_same_seed_gives_the_same_gates(model, setting) -> None:
+    trained = []
+    for _ in range(2):
+        for memory in model.memories():
+            for parameter in memory.write.parameters():
+                torch.nn.init.zeros_(parameter)
+        learn_write_gates(model, setting, dataclasses.replace(GATES, steps=5), "seed")
+        trained.append([p.clone() for memory in model.memories() for p in memory.write.parameters()])
+    assert all(torch.equal(one, other) for one, other in zip(*trained, strict=True))
+
+
+@pytest.mark.parametrize("missing", ["word_keys", "write_gate"])
+def test_a_recipe_without_word_keys_or_gates_cannot_train_them_so(missing: str) -> None:
+    memory = {"layers": [1], "feature_map": "hedgehog", "word_keys": 48, "write_gate": True}
+    values = {
+        "name": "small",
+        "base": "for-tests-tiny",
+        "memory": memory | {missing: 0 if missing == "word_keys" else False},
+        "word_lookup": {"mixture": MIXTURE},
+        "write_gates": {"steps": 3, "mixture": MIXTURE},
+        "stages": [{"steps": 1, "segments": [1], "mixture": MIXTURE}],
+    }
+    with pytest.raises(ValueError, match="write_gates needs"):
+        recipe_from_dict(values)
