@@ -45,8 +45,8 @@ class MemoryParameters(nn.Module):
         self.words = WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped) if words else None
         width = kv_heads * dim
         self.word_values = nn.Linear(config.d_model, width) if memory.word_values else None
-        gate = WriteGate(config.d_model, kv_heads, ahead=memory.write_ahead) if memory.write_gate else None
-        self.write = gate
+        hidden = memory.write_hidden
+        self.write = WriteGate(config.d_model, kv_heads, hidden) if memory.write_gate else None
         self.write_threshold = memory.write_threshold
         self.read = nn.Linear(config.d_model, heads, bias=False) if memory.read_gate else None
         if self.read is not None:

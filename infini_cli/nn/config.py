@@ -39,7 +39,7 @@ class MemoryConfig:
     word_values: bool = False  # values are made of the written token, not by the layer's attention
     key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
-    write_ahead: bool = False  # w_t depends on what follows in the segment too
+    write_hidden: int = 0  # units of a gate that looks at what follows in the segment too; 0: a linear gate
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
     read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
     update: UpdateRule = "delta"
@@ -64,9 +64,11 @@ class MemoryConfig:
             )
         if not 0 <= self.write_threshold < 1:
             raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")
-        for name in ("write_threshold", "write_ahead"):
+        for name in ("write_threshold", "write_hidden"):
             if getattr(self, name) and not self.write_gate:
                 raise ValueError(f"{name} needs write_gate")
+        if self.write_hidden < 0:
+            raise ValueError(f"write_hidden is {self.write_hidden}; it must be at least 0")
         if self.segment_length < 1:
             raise ValueError(f"segment_length is {self.segment_length}; it must be at least 1")
         if self.eps <= 0:

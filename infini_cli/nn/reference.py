@@ -132,10 +132,15 @@ def write_strength(
 ) -> Tensor:
     """How much of token t of a segment h (T, d) is written."""
     logit = w[name + "weight"][head] @ h[t] + w[name + "bias"][head]
-    if form.write_ahead:
-        decay = torch.sigmoid(w[name + "ahead_decay"][head])
+    if form.write_hidden:
+        decay = torch.sigmoid(w[name + "around.decay"])
+        behind = torch.zeros(form.write_hidden, dtype=torch.float64)
         for u in range(t + 1, len(h)):
-            logit = logit + decay ** (u - t - 1) * (w[name + "ahead.weight"][head] @ h[u])
+            behind += decay ** (u - t - 1) * (w[name + "around.behind.weight"] @ h[u])
+        here = w[name + "around.here.weight"] @ h[t] + w[name + "around.here.bias"]
+        units = torch.cat((here, behind)).relu()
+        units = (w[name + "around.both.weight"] @ units + w[name + "around.both.bias"]).relu()
+        logit = logit + w[name + "around.out.weight"][head] @ units
     return torch.sigmoid(logit)
 
 

@@ -2,48 +2,66 @@
 
 What makes a token worth keeping may stand before it ("the magic number for Oslo is …") or behind it ("… is the magic
 number for Oslo"). A segment is read as a whole before any of it is written, so its gates may look at both: at a
-token's hidden state, which knows what stands before, and at a fading sum over those behind it.
+token's hidden state, which knows what stands before, and at fading sums over those behind it.
 
-Shapes: T tokens in a segment, G heads, d the model's width.
+Shapes: T tokens in a segment, G heads, N hidden units, d the model's width.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-HALF_LIFE = 10.0  # tokens, of what stands behind, to begin with
+HALF_LIVES = (3.0, 30.0)  # tokens, of what stands behind: those that the first and the last sum begin with
 
 
 class WriteGate(nn.Linear):
-    """w_t = sigmoid(W h_t + b + sum_{u > t} lambda^(u-t-1) A h_u), u within the segment; without `ahead`, no sum.
+    """w_t = sigmoid(W h_t + b + U relu(V relu([P h_t + c, s_t]) + e)), s_t = sum_{u > t} lambda^(u-t-1) Q h_u.
 
+    The sums s_t (N,), each with its own lambda, end with the segment. Without hidden units only W h_t + b is left.
     Float32 whatever the base model's dtype.
     """
 
-    def __init__(self, width: int, heads: int, *, ahead: bool) -> None:
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
         super().__init__(width, heads)
-        self.ahead = nn.Linear(width, heads, bias=False) if ahead else None
-        decay = torch.full((heads,), 0.5 ** (1 / HALF_LIFE)).logit()
-        self.ahead_decay = nn.Parameter(decay) if ahead else None  # (G,) logits of lambda
         # w_t = 1/2 for every token until training says otherwise
-        for parameter in (self.weight, self.bias, *(() if self.ahead is None else (self.ahead.weight,))):
-            nn.init.zeros_(parameter)
+        nn.init.zeros_(self.weight)
+        nn.init.zeros_(self.bias)
+        self.around = Around(width, heads, hidden) if hidden else None
 
     def strength(self, hidden: Tensor, valid: Tensor | None = None) -> Tensor:
         """w (…, G, T) of hidden states (…, T, d); valid (…, T) bool: False marks padding, which nobody looks at."""
         hidden = hidden.float()
-        logits = self(hidden).transpose(-1, -2)
-        if self.ahead is not None and self.ahead_decay is not None:
-            said = self.ahead(hidden).transpose(-1, -2)  # (…, G, T)
-            if valid is not None:
-                said = said * valid.unsqueeze(-2)
-            logits = logits + (said.unsqueeze(-2) @ self._weights(hidden.shape[-2])).squeeze(-2)
-        return torch.sigmoid(logits)
+        logits = self(hidden)
+        if self.around is not None:
+            logits = logits + self.around(hidden, valid)
+        return torch.sigmoid(logits).transpose(-1, -2)
 
-    def _weights(self, length: int) -> Tensor:
-        """(G, T, T) what each token (row) adds to each before it (column)."""
-        assert self.ahead_decay is not None
-        place = torch.arange(length, device=self.ahead_decay.device)
+
+class Around(nn.Module):
+    """What a token and those behind it say together: the part of WriteGate that is no plain product."""
+
+    def __init__(self, width: int, heads: int, hidden: int) -> None:
+        super().__init__()
+        self.here = nn.Linear(width, hidden)  # P, c
+        self.behind = nn.Linear(width, hidden, bias=False)  # Q
+        self.both = nn.Linear(2 * hidden, 2 * hidden)  # V, e
+        self.out = nn.Linear(2 * hidden, heads, bias=False)  # U
+        nn.init.zeros_(self.out.weight)
+        half_lives = torch.linspace(*HALF_LIVES, hidden)
+        self.decay = nn.Parameter((0.5 ** (1 / half_lives)).logit())  # (N,) logits of lambda
+
+    def forward(self, hidden: Tensor, valid: Tensor | None) -> Tensor:
+        """Logits (…, T, G) of hidden states (…, T, d)."""
+        said = self.behind(hidden).transpose(-1, -2)  # (…, N, T)
+        if valid is not None:
+            said = said * valid.unsqueeze(-2)
+        sums = (said.unsqueeze(-2) @ self._powers(hidden.shape[-2])).squeeze(-2).transpose(-1, -2)
+        units = torch.cat((self.here(hidden), sums), dim=-1).relu()  # (…, T, 2N)
+        return self.out(self.both(units).relu())
+
+    def _powers(self, length: int) -> Tensor:
+        """(N, T, T) how much of each token (row) is in the sum of each before it (column)."""
+        place = torch.arange(length, device=self.decay.device)
         between = place[:, None] - place - 1
-        powers = (F.logsigmoid(self.ahead_decay)[:, None, None] * between.clamp(min=0)).exp()
+        powers = (F.logsigmoid(self.decay)[:, None, None] * between.clamp(min=0)).exp()
         return powers.masked_fill(between < 0, 0.0)

@@ -32,7 +32,7 @@ FORMS = {
         eps=1e-2,
     ),
     "word-keys-shifted": WORD_KEYS,
-    "words": dataclasses.replace(WORD_KEYS, word_values=True, read_gate=True, write_ahead=True),
+    "words": dataclasses.replace(WORD_KEYS, word_values=True, read_gate=True, write_hidden=5),
 }
 
 

@@ -20,10 +20,10 @@ BASE = paths.shipped_models_dir() / "for-tests-tiny"
 GATES = WriteGates(steps=150, lr=1e-2, batches=6, batch_documents=4, mixture=MIXTURE)
 
 
-@pytest.fixture(params=[False, True], ids=["behind", "ahead"])
+@pytest.fixture(params=[0, 8], ids=["linear", "hidden"])
 def model(setting, request):
     torch.manual_seed(0)
-    memory = dataclasses.replace(MEMORY, write_ahead=request.param)
+    memory = dataclasses.replace(MEMORY, write_hidden=request.param)
     model = load_base(BASE, memory=memory, dtype=torch.float32)
     learn_word_keys(model, setting, WordLookup(steps=2, batch_documents=2, segments=1, mixture=MIXTURE), "s")
     return model
