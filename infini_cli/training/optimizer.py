@@ -7,21 +7,23 @@ from infini_cli.training.recipe import Optimizer
 
 
 def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
-    """An optimizer of everything that requires a gradient, in groups "lora", "map" and "gate".
+    """An optimizer of everything that requires a gradient, in groups "lora", "map", "gate" and "write".
+
+    Parameters of a group whose rate is 0 are frozen: no gradient is computed for them.
 
     Raises:
         ValueError: nothing requires a gradient.
     """
-    groups: dict[str, list[nn.Parameter]] = {"lora": [], "map": [], "gate": []}
-    mapping = ("_map", "_offset")
+    write_lr = settings.gate_lr if settings.write_lr is None else settings.write_lr
+    rates = {"lora": settings.lora_lr, "map": settings.map_lr, "gate": settings.gate_lr, "write": write_lr}
+    groups: dict[str, list[nn.Parameter]] = {kind: [] for kind in rates}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            kind = "lora" if ".lora_" in name else "map" if name.endswith(mapping) else "gate"
-            groups[kind].append(parameter)
+        if parameter.requires_grad and rates[_kind(name)] > 0:
+            groups[_kind(name)].append(parameter)
+        else:
+            parameter.requires_grad_(False)
     if not any(groups.values()):
         raise ValueError("nothing to train: no parameter requires a gradient")
-    rates = {"lora": settings.lora_lr, "map": settings.map_lr, "gate": settings.gate_lr}
-    decays = {"lora": settings.weight_decay, "map": 0.0, "gate": 0.0}
     return torch.optim.AdamW(
         [
             {
@@ -29,13 +31,21 @@ def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
                 "params": parameters,
                 "lr": rates[kind],
                 "full_lr": rates[kind],
-                "weight_decay": decays[kind],
+                "weight_decay": settings.weight_decay if kind == "lora" else 0.0,
             }
             for kind, parameters in groups.items()
             if parameters
         ],
         betas=(0.9, 0.95),
     )
+
+
+def _kind(name: str) -> str:
+    if ".lora_" in name:
+        return "lora"
+    if ".memory.write." in name:
+        return "write"
+    return "map" if name.endswith(("_map", "_offset")) else "gate"
 
 
 def set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:

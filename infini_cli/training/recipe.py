@@ -23,7 +23,8 @@ class Optimizer:
 
     lora_lr: float = 1e-3
     map_lr: float = 1e-2  # query and key maps
-    gate_lr: float = 1e-2  # beta and the write gate
+    gate_lr: float = 1e-2  # beta, and the gates of reads and writes
+    write_lr: float | None = None  # of the write gates, if it is another one; 0: they stay as they are
     weight_decay: float = 0.0  # on low-rank updates; never on maps and gates
     warmup_steps: int = 20
     final_share: float = 0.1  # of each rate, reached at the last step of the last stage

@@ -16,6 +16,7 @@ from functools import partial
 from random import Random
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infini_cli.nn.memory import empty_state
@@ -34,6 +35,7 @@ _KEPT = 0.1  # weight of what is asked for being written with full strength
 _WARMUP = 50  # steps
 _FINAL = 0.05  # share of the rate at the last step
 _DECAY = 0.01  # of weights
+_DROPPED = 0.1  # of what the gates look at: there are few documents, and many passes over them
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +63,44 @@ def learn_write_gates(
     assert memory is not None
     mixture = parse_mixture(config.mixture)
     setting = replace(setting, segment_length=memory.segment_length, n_segments=1, split="train")
-    batches: list[tuple[Lookup, list[_Read]]] = []
+    reads: list[tuple[Lookup, list[_Read]]] = []
     for number in range(config.batches):
         rows = range(config.batch_documents)
         batch = collate(
             [make_sample(mixture, setting, f"{seed}/{number}/{row}") for row in rows], model.device
         )
         if len(batch.sources):
-            batches.append((Lookup.of(batch), _read(model, batch)))
+            reads.append((Lookup.of(batch), _read(model, batch)))
         on_step(number + 1, 0.0)
+    _learn(model, reads, config, f"{seed}/order", lambda step, loss: on_step(config.batches + step, loss))
+
+
+def _learn(
+    model: InfiniTransformer,
+    reads: list[tuple[Lookup, list[_Read]]],
+    config: WriteGates,
+    seed: str,
+    on_step: Callable[[int, float], None],
+) -> None:
+    """Train the gates on batches that were read, one drawn for each step."""
     gates = [parameters.write for parameters in model.memories() if parameters.write is not None]
     for gate in gates:
         nn.init.constant_(gate.bias, _BIAS)
     trained = [parameter for gate in gates for parameter in gate.parameters()]
     optimizer = torch.optim.AdamW(
-        [{"params": trained, "lr": config.lr, "full_lr": config.lr}],
-        betas=(0.9, 0.95),
-        weight_decay=_DECAY,
+        [{"params": trained, "lr": config.lr, "full_lr": config.lr}], betas=(0.9, 0.95), weight_decay=_DECAY
     )
-    random = Random(f"{seed}/order")
+    random = Random(seed)
     for step in range(config.steps):
         set_rate(optimizer, min(1.0, (step + 1) / _WARMUP) * (1 - (1 - _FINAL) * step / config.steps))
-        lookup, reads = batches[random.randrange(len(batches))]
-        losses = [_missed(gate, lookup, read) for gate, read in zip(gates, reads, strict=True)]
+        lookup, layers = random.choice(reads)
+        losses = [_missed(gate, lookup, read) for gate, read in zip(gates, layers, strict=True)]
         loss = torch.stack(losses).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-        on_step(config.batches + step + 1, float(loss.detach()))
+        on_step(step + 1, float(loss.detach()))
 
 
 @torch.no_grad()
@@ -121,7 +132,7 @@ def _read(model: InfiniTransformer, batch: Batch) -> list[_Read]:
 
 def _missed(gate: WriteGate, lookup: Lookup, read: _Read) -> Tensor:
     """What the gates of one layer lose of what reads look for, and how far they are from writing that in full."""
-    strength = gate.strength(read.hidden).transpose(0, 1).flatten(1)  # (G, n)
+    strength = gate.strength(F.dropout(read.hidden, _DROPPED)).transpose(0, 1).flatten(1)  # (G, n)
     sought = [strength[g, lookup.sought(task)] for g, task in enumerate(lookup.tasks(len(strength)))]
     return lookup.lost(partial(_looks, read), strength) - _KEPT * torch.cat(sought).log().mean()
 

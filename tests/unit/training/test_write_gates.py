@@ -11,7 +11,8 @@ from infini_cli.nn.memory import empty_state
 from infini_cli.training.batches import collate
 from infini_cli.training.lookup import Lookup, attention_inputs
 from infini_cli.training.mixture import make_sample, parse_mixture
-from infini_cli.training.recipe import WordLookup, WriteGates, recipe_from_dict
+from infini_cli.training.optimizer import make_optimizer
+from infini_cli.training.recipe import Optimizer, WordLookup, WriteGates, recipe_from_dict
 from infini_cli.training.word_lookup import learn_word_keys
 from infini_cli.training.write_gates import learn_write_gates
 from tests.unit.training.test_word_lookup import MEMORY, MIXTURE
@@ -64,9 +65,18 @@ def test_the_same_seed_gives_the_same_gates(model, setting) -> None:
         for memory in model.memories():
             for parameter in memory.write.parameters():
                 torch.nn.init.zeros_(parameter)
+        torch.manual_seed(1)
         learn_write_gates(model, setting, dataclasses.replace(GATES, steps=5), "seed")
         trained.append([p.clone() for memory in model.memories() for p in memory.write.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(*trained, strict=True))
+
+
+def test_a_rate_of_0_leaves_them_as_they_are(model) -> None:
+    optimizer = make_optimizer(model, Optimizer(write_lr=0.0))
+    assert {group["name"] for group in optimizer.param_groups} == {"gate"}
+    for memory in model.memories():
+        assert memory.beta.requires_grad
+        assert not any(p.requires_grad for p in memory.write.parameters())
 
 
 @pytest.mark.parametrize("missing", ["word_keys", "write_gate"])
