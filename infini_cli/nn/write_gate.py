@@ -52,10 +52,10 @@ class Around(nn.Module):
 
     def forward(self, hidden: Tensor, valid: Tensor | None) -> Tensor:
         """Logits (…, T, G) of hidden states (…, T, d)."""
-        said = self.behind(hidden).transpose(-1, -2)  # (…, N, T)
+        said = self.behind(hidden)  # (…, T, N)
         if valid is not None:
-            said = said * valid.unsqueeze(-2)
-        sums = (said.unsqueeze(-2) @ self._powers(hidden.shape[-2])).squeeze(-2).transpose(-1, -2)
+            said = said * valid.unsqueeze(-1)
+        sums = torch.einsum("...un,nut->...tn", said, self._powers(hidden.shape[-2]))
         units = torch.cat((self.here(hidden), sums), dim=-1).relu()  # (…, T, 2N)
         return self.out(self.both(units).relu())
 
