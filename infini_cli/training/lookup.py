@@ -103,8 +103,11 @@ class Lookup(NamedTuple):
         parts = [losses[task].mean() for task in (self.first, ~self.first) if task.any()]
         return torch.stack(parts).mean(), among_own.detach()
 
-    def lost(self, looks: Callable[[int, Tensor], Tensor], strength: Tensor) -> Tensor:
+    def lost(self, looks: Callable[[int, Tensor], Tensor], strength: Tensor, *, each: bool = False) -> Tensor:
         """-log of the share of all that a head is asked for in what its reads find under gates of strength (G, n).
+
+        With `each` only what the read itself is to find counts: then gates that keep one thing well and the others not
+        at all have lost, which answers must else teach them.
 
         looks: what a head, by its number, gives all tokens of the documents when it reads for some of the wanted
         tokens (N',), no gates: (R or 1, N', n). It is not trained. Of the tokens that are not an answer's first word,
@@ -120,7 +123,8 @@ class Lookup(NamedTuple):
             with torch.no_grad():
                 ungated = looks(g, rows)
             gated = ungated * strength[g]
-            kept = gated[..., self.sought(task)].sum(dim=-1)
+            wanted = self.right[rows] if each else self.right[task].any(dim=0)  # (N', A) or (A,)
+            kept = (gated[..., self.asked_for] * wanted).sum(dim=-1)
             losses.append(-(kept / (gated.sum(dim=-1) + _FLOOR) + _FLOOR).log().mean())
         return torch.stack(losses).mean()
 

@@ -41,6 +41,7 @@ from infini_cli.training.replies import with_replies
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.training.word_lookup import freeze, learn_word_keys
 from infini_cli.training.word_values import begin_word_values
+from infini_cli.training.workers import threads_of
 from infini_cli.training.write_gates import learn_write_gates
 
 T = TypeVar("T")
@@ -162,16 +163,18 @@ def train(
     if adapter is not None:
         load_adapter(model, adapter, base=base_fingerprint, merged=False)
     else:
-        if not (folder / CHECKPOINT).exists():
-            begin_word_values(model)
-            if recipe.memory.word_keys:
-                learn_word_keys(model, setting, recipe.word_lookup, f"words/{recipe.seed}", on_word_lookup)
+        if rank == 0 and not (folder / CHECKPOINT).exists():
+            # the other workers get it all from the first one when DistributedDataParallel begins
+            with threads_of(workers):
+                begin_word_values(model)
+                if recipe.memory.word_keys:
+                    seed = f"words/{recipe.seed}"
+                    learn_word_keys(model, setting, recipe.word_lookup, seed, on_word_lookup)
+                elif recipe.memory.feature_map == "hedgehog":
+                    whiten_maps(model, setting, f"maps/{recipe.seed}")
                 if recipe.write_gates.steps:
-                    learn_write_gates(
-                        model, setting, recipe.write_gates, f"gates/{recipe.seed}", on_write_gates
-                    )
-            elif recipe.memory.feature_map == "hedgehog":
-                whiten_maps(model, setting, f"maps/{recipe.seed}")
+                    seed = f"gates/{recipe.seed}"
+                    learn_write_gates(model, setting, recipe.write_gates, seed, on_write_gates)
         if recipe.lora is not None:
             inject(model, recipe.lora)
     freeze(model)

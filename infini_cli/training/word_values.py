@@ -20,7 +20,7 @@ from torch import Tensor
 
 from infini_cli.nn.transformer import InfiniTransformer, Layer
 
-STRENGTH = 4.0  # what a read of one token is made longer by: r is large beside what heads add
+STRENGTH = 32.0  # what a read of one token is made longer by: r is large beside what heads add
 
 
 @torch.no_grad()

@@ -4,11 +4,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
 from infini_cli.reading.engine import choose_device
+
+# the others wait for what the first worker alone does before the stages
+_PATIENCE = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,17 @@ class Worker:
     def speaks(self) -> bool:
         """Whether this is the one process that writes files and tells people."""
         return self.rank == 0
+
+
+@contextmanager
+def threads_of(workers: int) -> Iterator[None]:
+    """While the block runs, this process computes with its threads and those of all others, which wait."""
+    own = torch.get_num_threads()
+    torch.set_num_threads(own * workers)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
 
 
 @contextmanager
@@ -42,7 +57,7 @@ def join_workers(device: str) -> Iterator[Worker]:
     if chosen.type == "cuda":
         chosen = choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Worker(dist.get_rank(), dist.get_world_size(), chosen)
     finally:

@@ -134,7 +134,7 @@ def _missed(gate: WriteGate, lookup: Lookup, read: _Read) -> Tensor:
     """What the gates of one layer lose of what reads look for, and how far they are from writing that in full."""
     strength = gate.strength(F.dropout(read.hidden, _DROPPED)).transpose(0, 1).flatten(1)  # (G, n)
     sought = [strength[g, lookup.sought(task)] for g, task in enumerate(lookup.tasks(len(strength)))]
-    return lookup.lost(partial(_looks, read), strength) - _KEPT * torch.cat(sought).log().mean()
+    return lookup.lost(partial(_looks, read), strength, each=True) - _KEPT * torch.cat(sought).log().mean()
 
 
 def _looks(read: _Read, head: int, rows: Tensor) -> Tensor:

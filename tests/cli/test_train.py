@@ -34,6 +34,20 @@ segments = [2]
 batch_documents = 2
 mixture = { passkey = 1.0 }
 """
+WITH_WORDS = (
+    RECIPE.replace('"elu-map"', '"hedgehog"\nword_keys = 8')
+    + """
+[word_lookup]
+steps = 2
+segments = 1
+mixture = { passkey = 1.0 }
+[write_gates]
+steps = 2
+batches = 1
+batch_documents = 2
+mixture = { passkey = 1.0 }
+"""
+)
 
 
 @pytest.fixture
@@ -159,6 +173,8 @@ def test_without_texts_it_says_how_to_get_them(run_main, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_torchrun_trains_on_several_processes(run_process, recipe: Path, tmp_path: Path) -> None:
+    """The first of them learns word keys and gates for all."""
+    recipe.write_text(WITH_WORDS)
     output = tmp_path / "run"
     torchrun = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     outcome = train(

@@ -193,6 +193,21 @@ def test_the_loss_is_that_of_its_definition(batch) -> None:
     torch.testing.assert_close(lookup.missed(products(phi_q, phi_k))[0], expected, rtol=1e-3, atol=1e-3)
 
 
+def test_gates_that_keep_one_thing_alone_have_lost_the_others(batch) -> None:
+    lookup = Lookup.of(batch)
+    n = batch.documents.numel()
+    kept = torch.zeros(3, n)
+    kept[:, lookup.asked_for[lookup.right[0]]] = 1.0
+
+    def alike(head: int, rows: torch.Tensor) -> torch.Tensor:
+        return torch.ones(1, len(rows), n)
+
+    everything = torch.zeros(3, n)
+    everything[:, lookup.asked_for] = 1.0
+    assert lookup.lost(alike, kept[1:2]) < 1e-3
+    assert lookup.lost(alike, kept[1:2], each=True) > 2 * lookup.lost(alike, everything[1:2], each=True)
+
+
 def test_it_trains_keys_queries_and_gates_and_falls(batch) -> None:
     torch.manual_seed(0)
     model = load_base(BASE, memory=dataclasses.replace(MEMORY, word_keys=0), dtype=torch.float32)
