@@ -166,7 +166,7 @@ def train(
         if rank == 0 and not (folder / CHECKPOINT).exists():
             # the other workers get it all from the first one when DistributedDataParallel begins
             with threads_of(workers):
-                begin_word_values(model)
+                begin_word_values(model, recipe.word_lookup.value_strength)
                 if recipe.memory.word_keys:
                     seed = f"words/{recipe.seed}"
                     learn_word_keys(model, setting, recipe.word_lookup, seed, on_word_lookup)

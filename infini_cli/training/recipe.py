@@ -65,6 +65,7 @@ class Losses:
 class WordLookup:
     """Before the stages: how word keys learn what to find; see word_lookup.learn_word_keys."""
 
+    value_strength: float = 32.0  # of the values made of words: see word_values.begin_word_values
     steps: int = 300
     lr: float = 2e-3  # of projections and weights of words; more for decays
     batch_documents: int = 16

@@ -20,12 +20,14 @@ from torch import Tensor
 
 from infini_cli.nn.transformer import InfiniTransformer, Layer
 
-STRENGTH = 32.0  # what a read of one token is made longer by: r is large beside what heads add
-
 
 @torch.no_grad()
-def begin_word_values(model: InfiniTransformer) -> None:
-    """Set the values of every memory layer, rounded to bfloat16 as an adapter stores them."""
+def begin_word_values(model: InfiniTransformer, strength: float) -> None:
+    """Set the values of every memory layer, rounded to bfloat16 as an adapter stores them.
+
+    strength: what a read of one token is made longer by; r is large beside what heads add, and few layers must be heard
+    over all others.
+    """
     head = (model.embed if model.head is None else model.head).weight.float()  # (V, d)
     embedded = model.embed.weight.float()
     mean = embedded.mean(dim=0)
@@ -40,7 +42,7 @@ def begin_word_values(model: InfiniTransformer) -> None:
                 1, (model.config.n_kv_heads, -1, model.config.head_dim)
             )
             parts = [_values(scored @ heads[:, g].sum(dim=1), centred) for g in range(heads.shape[1])]
-            values.weight.copy_((STRENGTH * torch.cat(parts)).bfloat16())
+            values.weight.copy_((strength * torch.cat(parts)).bfloat16())
             values.bias.copy_((-values.weight @ mean).bfloat16())
 
 

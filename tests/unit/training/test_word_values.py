@@ -28,7 +28,7 @@ def said(model: InfiniTransformer, layers: tuple[int, ...]) -> torch.Tensor:
 def test_a_read_of_any_token_says_that_token() -> None:
     model = random_network(FORMS["words"])
     before = said(model, (0, 1, 2))
-    begin_word_values(model)
+    begin_word_values(model, 4.0)
     own = torch.arange(BASE.vocab_size)
     assert (said(model, (0, 1, 2)).argmax(dim=1) == own).all()
     assert (before.argmax(dim=1) == own).float().mean() < 0.1
@@ -38,5 +38,5 @@ def test_a_read_of_any_token_says_that_token() -> None:
 
 def test_with_a_head_of_its_own_tokens_are_said_by_that() -> None:
     model = random_network(FORMS["words"], base=dataclasses.replace(BASE, tied_embeddings=False, d_model=128))
-    begin_word_values(model)
+    begin_word_values(model, 4.0)
     assert (said(model, (0, 1, 2)).argmax(dim=1) == torch.arange(BASE.vocab_size)).all()
