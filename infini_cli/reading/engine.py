@@ -120,6 +120,7 @@ _LATER_ADDITIONS = {
     "word_keys": 0,
     "word_values": False,
     "key_shift": 0,
+    "write_hidden": 0,
 }
 
 

@@ -9,7 +9,7 @@ from infini_cli.training.recipe import Optimizer
 def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
     """An optimizer of everything that requires a gradient, in groups "lora", "map", "gate" and "write".
 
-    Parameters of a group whose rate is 0 are frozen: no gradient is computed for them.
+    Write gates whose own rate is 0 are frozen: no gradient is computed for them.
 
     Raises:
         ValueError: nothing requires a gradient.
@@ -18,10 +18,11 @@ def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
     rates = {"lora": settings.lora_lr, "map": settings.map_lr, "gate": settings.gate_lr, "write": write_lr}
     groups: dict[str, list[nn.Parameter]] = {kind: [] for kind in rates}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad and rates[_kind(name)] > 0:
-            groups[_kind(name)].append(parameter)
-        else:
+        kind = _kind(name)
+        if kind == "write" and settings.write_lr == 0:
             parameter.requires_grad_(False)
+        if parameter.requires_grad:
+            groups[kind].append(parameter)
     if not any(groups.values()):
         raise ValueError("nothing to train: no parameter requires a gradient")
     return torch.optim.AdamW(

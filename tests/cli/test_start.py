@@ -13,7 +13,9 @@ import pytest
 
 SCRIPT = Path(sys.executable).with_name("infini")
 WAYS = {"script": (str(SCRIPT),), "module": (sys.executable, "-m", "infini_cli")}
-HELP_LIMIT_S = 0.3
+# 0.3 s where the libraries alone take half of it; how fast a machine is must not decide
+HELP_LIMIT = 2.0
+LEAST = "import typer; app = typer.Typer(); app.command()(lambda: None); app(['--help'])"
 
 
 @pytest.fixture(params=WAYS)
@@ -26,13 +28,20 @@ def command(request: pytest.FixtureRequest) -> tuple[str, ...]:
 def processor_seconds(command: tuple[str, ...], cwd: Path) -> float:
     """Processor time of one run; unlike the clock it does not grow when other tests run beside it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([*command, "--help"], cwd=cwd, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, cwd=cwd, stdout=subprocess.DEVNULL, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
 
 
 def test_help_is_quick(command: tuple[str, ...], tmp_path: Path) -> None:
-    assert min(processor_seconds(command, tmp_path) for _ in range(5)) < HELP_LIMIT_S
+    """Beside the smallest program that is made with the same libraries."""
+    least = (sys.executable, "-c", LEAST)
+    pairs = [
+        (processor_seconds(least, tmp_path), processor_seconds((*command, "--help"), tmp_path))
+        for _ in range(5)
+    ]
+    libraries, ours = map(min, zip(*pairs, strict=True))
+    assert ours < HELP_LIMIT * libraries
 
 
 HEAVY = {"torch", "numpy", "transformers", "tokenizers", "safetensors", "pypdf", "gguf", "sqlite3"}
