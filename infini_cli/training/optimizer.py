@@ -49,6 +49,11 @@ def _kind(name: str) -> str:
     return "map" if name.endswith(("_map", "_offset")) else "gate"
 
 
+def up_and_down(step: int, steps: int, warmup: int, final: float) -> float:
+    """The share of the full rates at a step: rising for `warmup` steps, and falling in a line to nearly `final`."""
+    return min(1.0, (step + 1) / warmup) * (1 - (1 - final) * step / steps)
+
+
 def set_rate(optimizer: torch.optim.Optimizer, share: float) -> None:
     """Set every group's rate to a share of its full one."""
     for group in optimizer.param_groups:

@@ -34,7 +34,7 @@ from infini_cli.nn.word_keys import PASSING, WordKeys, Words, ordered_heads
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.lookup import Lookup, at
 from infini_cli.training.mixture import make_sample, parse_mixture
-from infini_cli.training.optimizer import set_rate
+from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import WordLookup
 from infini_cli.training.tasks.sample import Setting
 
@@ -82,8 +82,7 @@ def learn_word_keys(
             )
         if not len(batch.sources):
             continue
-        share = min(1.0, (step + 1) / _WARMUP) * (1 - (1 - _FINAL) * step / config.steps)
-        set_rate(optimizer, share)
+        set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
         swapped = swap_words(counts, config.known_words, random) if step % config.uses else None
         loss, right = _step(model, batch, table, swapped)
         optimizer.zero_grad()
@@ -102,6 +101,12 @@ def freeze(model: InfiniTransformer) -> None:
         for name, parameter in parameters.named_parameters():
             if name.startswith("word"):
                 parameter.requires_grad_(False)
+
+
+def kernel(queries: Tensor, keys: Tensor) -> Tensor:
+    """What the features of queries (…, N, D) and keys (…, A, D) of length sqrt(D) are on average: (…, N, A)."""
+    cosines = queries @ keys.transpose(-1, -2) / keys.shape[-1]
+    return (SHARPNESS * (cosines - 1)).exp()
 
 
 def token_counts(setting: Setting, vocabulary: int) -> Tensor:
@@ -241,8 +246,7 @@ def _step(
             losses.append(_REPLACING * SHARPNESS * (1 - cosine).mean())
         keys = keys[:, lookup.asked_for]  # (G, A, D)
         queries = at(words.queries(asking)[0], lookup.wanted)  # (G, N, D)
-        cosines = queries @ keys.transpose(-1, -2) / keys.shape[-1]  # (G, N, A)
-        loss, right = lookup.missed((SHARPNESS * (cosines - 1)).exp().unsqueeze(1))
+        loss, right = lookup.missed(kernel(queries, keys).unsqueeze(1))
         losses.append(loss)
         found.append(right)
     return torch.stack(losses).sum(), torch.stack(found).mean(dim=0)

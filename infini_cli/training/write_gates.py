@@ -25,10 +25,10 @@ from infini_cli.nn.write_gate import WriteGate
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.lookup import Lookup, at, attention_inputs
 from infini_cli.training.mixture import make_sample, parse_mixture
-from infini_cli.training.optimizer import set_rate
+from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import WriteGates
 from infini_cli.training.tasks.sample import Setting
-from infini_cli.training.word_lookup import SHARPNESS
+from infini_cli.training.word_lookup import kernel
 
 _BIAS = -2.0  # of every gate to begin with: most of a text is not worth keeping
 _KEPT = 0.1  # weight of what is asked for being written with full strength
@@ -70,7 +70,8 @@ def learn_write_gates(
             [make_sample(mixture, setting, f"{seed}/{number}/{row}") for row in rows], model.device
         )
         if len(batch.sources):
-            reads.append((Lookup.of(batch), _read(model, batch)))
+            lookup = Lookup.of(batch)
+            reads.append((lookup, _read(model, batch, lookup)))
         on_step(number + 1, 0.0)
     _learn(model, reads, config, f"{seed}/order", lambda step, loss: on_step(config.batches + step, loss))
 
@@ -92,7 +93,7 @@ def _learn(
     )
     random = Random(seed)
     for step in range(config.steps):
-        set_rate(optimizer, min(1.0, (step + 1) / _WARMUP) * (1 - (1 - _FINAL) * step / config.steps))
+        set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
         lookup, layers = random.choice(reads)
         losses = [_missed(gate, lookup, read) for gate, read in zip(gates, layers, strict=True)]
         loss = torch.stack(losses).mean()
@@ -104,12 +105,11 @@ def _learn(
 
 
 @torch.no_grad()
-def _read(model: InfiniTransformer, batch: Batch) -> list[_Read]:
+def _read(model: InfiniTransformer, batch: Batch, lookup: Lookup) -> list[_Read]:
     """Each memory layer's part in reading the documents of a batch."""
     memory = model.config.memory
     assert memory is not None
     documents, questions = batch.documents, batch.tokens.unsqueeze(1)  # (B, 1, T), (Q, 1, L)
-    lookup = Lookup.of(batch)
     told, asking = model.words(documents), model.words(questions)
     with attention_inputs(model, memory.layers) as seen:
         model.read(documents, empty_state(model.config, len(documents), model.device))
@@ -139,6 +139,4 @@ def _missed(gate: WriteGate, lookup: Lookup, read: _Read) -> Tensor:
 
 def _looks(read: _Read, head: int, rows: Tensor) -> Tensor:
     """What a head gives all tokens when it reads for some of the wanted ones: (1, N', n)."""
-    queries, keys = read.queries[head, rows].float(), read.keys[head].float()
-    cosines = queries @ keys.T / keys.shape[-1]
-    return (SHARPNESS * (cosines - 1)).exp().unsqueeze(0)
+    return kernel(read.queries[head, rows].float(), read.keys[head].float()).unsqueeze(0)
