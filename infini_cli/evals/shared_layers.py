@@ -1,12 +1,11 @@
-"""Reading in which segments of the same tokens share the layers below the first memory.
+"""Reading in which segments of the same tokens share the layers in which they do not depend on what was read before.
 
 Those layers see nothing but the segment itself, so what they make of it depends on its tokens alone. Repeated filler
-consists of a few different segments; for them, most of half the network need not be run again.
+consists of a few different segments; for them, most of what reading costs need not be spent again.
 Shapes: B documents, S segments, T tokens in a segment, N different segments, d width.
 """
 
 from collections import OrderedDict
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from infini_cli.nn.memory import LayerMemory, MemoryState
-from infini_cli.nn.transformer import InfiniTransformer, Layer
+from infini_cli.nn.transformer import InfiniTransformer
 
 SEGMENTS_KEPT = 256
 
@@ -28,10 +27,10 @@ class SharedReader:
 
     def read(self, segments: npt.NDArray[np.int64], state: MemoryState) -> MemoryState:
         """The state after segments (B, S, T)."""
-        model = self._model
-        if not model.config.memory_layers:
+        model, memory_config = self._model, self._model.config.memory
+        if memory_config is None or not memory_config.layers:
             return state
-        first, top = model.config.memory_layers[0], model.config.memory_layers[-1]
+        first, top = memory_config.gate_layer(memory_config.layers[0]), memory_config.reading_depth
         turns = model.turns(0, segments.shape[-1])
         memories = model.by_layer(state)
         words = model.words(torch.from_numpy(segments).to(model.device))
@@ -41,11 +40,7 @@ class SharedReader:
             x, memory = model.layers[index](x, words, turns, memories[index], None, None)
             if memory is not None:
                 after.append(memory)
-        last, held = cast(Layer, model.layers[top]), memories[top]
-        assert last.memory is not None
-        assert held is not None
-        after.append(last.attn.write(last.attn_norm(x), words, last.memory, held))
-        return tuple(after)
+        return (*after, *model.write(x, words, state[len(after) :]))
 
     def _below(self, segments: npt.NDArray[np.int64], first: int) -> Tensor:
         """What the layers below `first` make of the segments: (B, S, T, d)."""

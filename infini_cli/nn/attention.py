@@ -4,6 +4,9 @@ Source: arXiv 2404.07143, section 2.1. Shapes: B batch, S segments, T tokens in 
 heads, R = H / G query heads per key/value head, D head size, F feature size, d the model's width.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,10 +30,12 @@ class MemoryParameters(nn.Module):
         super().__init__()
         heads, kv_heads, dim = config.n_heads, config.n_kv_heads, config.head_dim
         self.feature_map = memory.feature_map
+        self.map_groups = memory.map_groups
+        self.kv_heads = kv_heads
         self.beta = nn.Parameter(
             torch.full((heads,), float(memory.beta_init))
         )  # equation 10, one per query head
-        words = memory.word_keys
+        words, parts = memory.word_keys, memory.word_parts
         learned = memory.feature_map != "elu" and not words
         # the maps start as the identity: phi is then that of the paper (or plain DPFP); E = factor * D
         start = turned(torch.eye(dim), memory.map_factor)
@@ -42,7 +47,9 @@ class MemoryParameters(nn.Module):
         self.key_offset = nn.Parameter(torch.zeros(kv_heads, dim)) if centred else None  # (G, D)
         # words are asked for as they are written, and by all heads that share a memory alike
         mapped = memory.map_factor * dim
-        self.words = WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped) if words else None
+        self.words = (
+            WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped, parts) if words else None
+        )
         width = kv_heads * dim
         self.word_values = nn.Linear(config.d_model, width) if memory.word_values else None
         hidden = memory.write_hidden
@@ -51,6 +58,11 @@ class MemoryParameters(nn.Module):
         self.read = nn.Linear(config.d_model, heads, bias=False) if memory.read_gate else None
         if self.read is not None:
             nn.init.zeros_(self.read.weight)  # every token reads with the head's own share, until trained
+
+    @property
+    def made_of_words(self) -> bool:
+        """Whether what is written has nothing of the layer's attention in it."""
+        return self.words is not None and self.word_values is not None
 
     def queries(self, q: Tensor, words: Words, before: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """What the memory is asked with: (…, G, T, D) made of the words so far, or else attention's own q (…, H, T, D).
@@ -61,7 +73,7 @@ class MemoryParameters(nn.Module):
 
     def keys(
         self,
-        k: Tensor,
+        k: Tensor | None,
         words: Words,
         before: Tensor,
         *,
@@ -74,24 +86,26 @@ class MemoryParameters(nn.Module):
         With it the sums of words after the last segment: see WordKeys.keys. shift: see `earlier`.
         """
         if self.words is None:
+            assert k is not None
             return earlier(k, shift), before
         return self.words.keys(words, before, shift=shift, valid=valid, fresh=fresh)
 
-    def values(self, v: Tensor, words: Words) -> Tensor:
+    def values(self, v: Tensor | None, words: Words) -> Tensor:
         """What is written, (…, G, T, D): made of the token itself, or else attention's own v."""
         if self.word_values is None:
+            assert v is not None
             return v
-        return split_heads(self.word_values(words.embedded.float()), v.shape[-3])
+        return split_heads(self.word_values(words.embedded.float()), self.kv_heads)
 
     def query_features(self, q: Tensor) -> Tensor:
         """phi of queries (…, H or G, T, D): (…, H or G, T, F)."""
         map_ = self.query_map if self.words is None else self.words.map
-        return features(q, self.feature_map, map_, self.query_offset)
+        return features(q, self.feature_map, map_, self.query_offset, self.map_groups)
 
     def key_features(self, k: Tensor) -> Tensor:
         """phi of keys (…, G, T, D): (…, G, T, F)."""
         map_ = self.key_map if self.words is None else self.words.map
-        return features(k, self.feature_map, map_, self.key_offset)
+        return features(k, self.feature_map, map_, self.key_offset, self.map_groups)
 
     def strength(self, hidden: Tensor, valid: Tensor | None) -> Tensor | None:
         """w_t, the share of each token to write: hidden (…, T, d) to (…, G, T), or None without a gate.
@@ -111,6 +125,14 @@ class MemoryParameters(nn.Module):
         if self.read is not None:
             beta = beta + self.read(hidden.float()).transpose(-1, -2)
         return torch.sigmoid(beta)
+
+
+class Writes(NamedTuple):
+    """What the tokens of segments write into a memory."""
+
+    keys: Tensor  # (B, S, G, T, D)
+    values: Tensor  # (B, S, G, T, D)
+    strength: Tensor | None  # (B, S, G, T); None: all in full
 
 
 class Attention(nn.Module):
@@ -148,9 +170,11 @@ class Attention(nn.Module):
         memory: LayerMemory | None,
         valid: Tensor | None = None,
         fresh: Tensor | None = None,
+        noted: Tensor | None = None,
     ) -> tuple[Tensor, LayerMemory | None]:
         """Many segments at once: hidden (B, S, T, d) to (B, S, T, d) and the memory after the last of them.
 
+        noted (B, S, T, d): what write gates look at; by default the same as attention, hidden.
         valid (B, S, T) bool: False marks padding at a row's end, which is never written.
         fresh (B, S) bool: True where a row begins a new document, before which its memory is emptied.
         """
@@ -158,13 +182,14 @@ class Attention(nn.Module):
         cos, sin = rotations
         attended = local_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, self.config.sliding_window)
         if memory is not None and parameters is not None:
-            recalled, seen, memory = self.walk(hidden, words, q, k, v, parameters, memory, valid, fresh)
+            noted = hidden if noted is None else noted
+            recalled, seen, memory = self.walk(noted, words, q, k, v, parameters, memory, valid, fresh)
             attended = mix(attended, recalled, seen, parameters.share(hidden))
         return self.o(join_heads(attended)), memory
 
     def walk(
         self,
-        hidden: Tensor,
+        noted: Tensor,
         words: Words,
         q: Tensor,
         k: Tensor,
@@ -183,8 +208,8 @@ class Attention(nn.Module):
         asked, _ = parameters.queries(q, words)
         phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
         recalled, seen = [], []
-        writes, read_last = self.writes(hidden, words, k, v, parameters, memory.words, valid, fresh)
-        for s, write in enumerate(writes):
+        writes, read_last = self.writes(noted, words, (k, v), parameters, memory.words, valid, fresh)
+        for s, write in enumerate(folded(writes, parameters)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             recalled.append(self._by_head(retrieve(phi_q[:, s], memory, config.eps), q[:, s]))
             seen.append(written(memory))
@@ -200,52 +225,48 @@ class Attention(nn.Module):
 
     def write(
         self,
-        hidden: Tensor,
+        noted: Tensor,
         words: Words,
         parameters: MemoryParameters,
         memory: LayerMemory,
         valid: Tensor | None = None,
         fresh: Tensor | None = None,
     ) -> LayerMemory:
-        """The memory after these segments and nothing else: for the topmost memory layer while reading."""
+        """The memory after these segments and nothing else: where nobody needs what the layer makes of them."""
         config = self.memory_config
         assert config is not None
-        k, v = self.keys_values(hidden)
-        writes, read_last = self.writes(hidden, words, k, v, parameters, memory.words, valid, fresh)
-        for s, write in enumerate(writes):
+        own = None if parameters.made_of_words else self.keys_values(noted)
+        writes, read_last = self.writes(noted, words, own, parameters, memory.words, valid, fresh)
+        for s, write in enumerate(folded(writes, parameters)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             memory = update(memory, *write, rule=config.update, eps=config.eps)
         return memory._replace(words=read_last)
 
     def writes(
         self,
-        hidden: Tensor,
+        noted: Tensor,
         words: Words,
-        k: Tensor,
-        v: Tensor,
+        own: tuple[Tensor, Tensor] | None,
         parameters: MemoryParameters,
         before: Tensor,
         valid: Tensor | None,
         fresh: Tensor | None,
-    ) -> tuple[list[tuple[Tensor, Tensor, Tensor | None]], Tensor]:
-        """What each segment writes: features (B, G, T, F), values (B, G, T, D), strength (B, G, T).
+    ) -> tuple[Writes, Tensor]:
+        """What the segments write.
 
+        noted (B, S, T, d): what write gates look at; own: attention's keys and values (B, S, G, T, D), where needed.
         Takes the sums of the words read before them, and returns those after the last one: see LayerMemory.words.
         """
         config = self.memory_config
         assert config is not None
+        k, v = (None, None) if own is None else own
         keys, read_last = parameters.keys(k, words, before, shift=config.key_shift, valid=valid, fresh=fresh)
-        phi_k = parameters.key_features(keys)  # (B, S, G, T, F)
         values = parameters.values(v, words)  # (B, S, G, T, D)
-        strength = parameters.strength(hidden, valid)  # (B, S, G, T)
+        strength = parameters.strength(noted, valid)  # (B, S, G, T)
         if valid is not None:
-            written_tokens = valid[:, :, None, :].to(phi_k.dtype).expand(phi_k.shape[:-1])
+            written_tokens = valid[:, :, None, :].to(keys.dtype).expand(keys.shape[:-1])
             strength = written_tokens if strength is None else strength * written_tokens
-        writes = [
-            (phi_k[:, s], values[:, s], None if strength is None else strength[:, s])
-            for s in range(hidden.shape[1])
-        ]
-        return writes, read_last
+        return Writes(keys, values, strength), read_last
 
     def extend(
         self,
@@ -277,6 +298,22 @@ def earlier(k: Tensor, shift: int) -> Tensor:
     """
     kept = max(0, k.shape[-2] - shift)
     return torch.cat((k[..., :shift, :], k[..., :kept, :]), dim=-2) if shift else k
+
+
+def folded(writes: Writes, parameters: MemoryParameters) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """What each segment adds to the memory: features (B, G, T', F), values (B, G, T', D), strength (B, G, T').
+
+    Features are large, and gates let little through: only the T' strongest tokens get any, as many as leave out none
+    that is written.
+    """
+    keys, values, strength = writes
+    if strength is not None and (most := int((strength > 0).sum(dim=-1).max())) < strength.shape[-1]:
+        strength, rows = strength.topk(most, dim=-1)
+        keys = keys.take_along_dim(rows.unsqueeze(-1), dim=-2)
+        values = values.take_along_dim(rows.unsqueeze(-1), dim=-2)
+    phi = parameters.key_features(keys)  # (B, S, G, T', F)
+    for s in range(phi.shape[1]):
+        yield phi[:, s], values[:, s], None if strength is None else strength[:, s]
 
 
 def turned(map_: Tensor, factor: int) -> Tensor:

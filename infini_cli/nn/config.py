@@ -35,11 +35,14 @@ class MemoryConfig:
     layers: tuple[int, ...]  # indices of the layers that carry a memory
     feature_map: FeatureMap = "elu"  # phi
     map_factor: int = 1  # rows of a hedgehog map for each dimension of a head; more features, a larger memory
+    map_groups: int = 1  # of features of a hedgehog map, each with a softmax of its own
     word_keys: int = 0  # size of keys and queries made of words; 0: those of the layer's attention
+    word_parts: int = 1  # sums that such a key is made of
     word_values: bool = False  # values are made of the written token, not by the layer's attention
     key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
     write_hidden: int = 0  # units of a gate that looks at what follows in the segment too; 0: a linear gate
+    write_layer: int | None = None  # whose input all gates look at; None: each that of its own layer
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
     read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
     update: UpdateRule = "delta"
@@ -56,11 +59,19 @@ class MemoryConfig:
             raise ValueError(
                 f"map_factor is {self.map_factor}; it must be at least 1, and 1 for {self.feature_map!r}"
             )
+        if self.map_groups < 1 or (self.map_groups > 1 and self.feature_map != "hedgehog"):
+            raise ValueError(
+                f"map_groups is {self.map_groups}; it must be at least 1, and 1 for {self.feature_map!r}"
+            )
         if self.key_shift < 0:
             raise ValueError(f"key_shift is {self.key_shift}; it must be at least 0")
         if self.word_keys < 0 or self.word_keys % 2 or (self.word_keys and self.feature_map != "hedgehog"):
             raise ValueError(
                 f"word_keys is {self.word_keys}; it must be even and at least 0, and 0 for {self.feature_map!r}"
+            )
+        if self.word_parts < 1 or (self.word_keys // 2) % self.word_parts:
+            raise ValueError(
+                f"word_parts is {self.word_parts}; each part of the {self.word_keys} numbers of a key must be even"
             )
         if not 0 <= self.write_threshold < 1:
             raise ValueError(f"write_threshold is {self.write_threshold}; it must be at least 0 and below 1")
@@ -69,12 +80,28 @@ class MemoryConfig:
                 raise ValueError(f"{name} needs write_gate")
         if self.write_hidden < 0:
             raise ValueError(f"write_hidden is {self.write_hidden}; it must be at least 0")
+        if self.write_layer is not None:
+            if not (self.write_gate and self.word_keys and self.word_values):
+                raise ValueError("write_layer needs write_gate, word_keys and word_values")
+            if not 0 <= self.write_layer <= min(self.layers, default=0):
+                raise ValueError(
+                    f"write_layer is {self.write_layer}; it must not be above the first memory layer"
+                )
         if self.segment_length < 1:
             raise ValueError(f"segment_length is {self.segment_length}; it must be at least 1")
         if self.eps <= 0:
             raise ValueError(f"eps is {self.eps}; it must be above 0")
         if tuple(sorted(set(self.layers))) != tuple(self.layers):
             raise ValueError(f"memory layers must be ascending and distinct, not {self.layers}")
+
+    def gate_layer(self, layer: int) -> int:
+        """The layer whose input decides what this memory layer writes."""
+        return layer if self.write_layer is None else self.write_layer
+
+    @property
+    def reading_depth(self) -> int:
+        """How many layers are run to read a text; there has to be a memory layer."""
+        return self.gate_layer(self.layers[-1])
 
     def feature_dim(self, head_dim: int) -> int:
         """F, the size of phi(k) for keys of size `head_dim`; DPFP-nu has 2 * nu * D of them."""
@@ -108,6 +135,11 @@ class ModelConfig:
             raise ValueError(f"head_dim is {self.head_dim}; rotary positions need an even one")
         if self.memory is not None and any(not 0 <= i < self.n_layers for i in self.memory.layers):
             raise ValueError(f"memory layers {self.memory.layers} are not all within 0..{self.n_layers - 1}")
+        if self.memory is not None and self.memory.map_factor * self.head_dim % self.memory.map_groups:
+            raise ValueError(
+                f"{self.memory.map_groups} groups cannot share the {self.memory.map_factor * self.head_dim} rows of a "
+                "map evenly"
+            )
 
     @property
     def memory_layers(self) -> tuple[int, ...]:

@@ -64,7 +64,11 @@ def empty_rows(memory: LayerMemory, fresh: Tensor) -> LayerMemory:
 
 
 def features(
-    x: Tensor, feature_map: FeatureMap, weight: Tensor | None, offset: Tensor | None = None
+    x: Tensor,
+    feature_map: FeatureMap,
+    weight: Tensor | None,
+    offset: Tensor | None = None,
+    groups: int = 1,
 ) -> Tensor:
     """phi(x): non-negative float32 features (…, heads, T, F) of un-rotated queries or keys x (…, heads, T, D).
 
@@ -72,7 +76,9 @@ def features(
     there is one, and multiply it by its own `weight` (heads, D, E), E = D but for `hedgehog`. Then `elu-map` takes
     ELU + 1; `dpfp-3` takes the deterministic parameter-free projection with nu = 3 (arXiv 2102.11174, equation 37):
     r = relu([x, -x]) times itself rolled by 1, 2 and 3; `hedgehog` takes the softmax over [x, -x] (arXiv 2402.04347,
-    section 4.2, normalised over the features as in LoLCATs, arXiv 2410.10254).
+    section 4.2, normalised over the features as in LoLCATs, arXiv 2410.10254), or, with `groups`, the mean of as many
+    softmaxes, each over a share of the rows: a softmax that is sure of itself tells whether two keys fall into one of
+    its features, and the more of them are asked, the less does it depend on chance how alike two keys look.
     """
     x = x.float()
     if offset is not None:
@@ -83,7 +89,8 @@ def features(
         r = F.relu(torch.cat((x, -x), dim=-1))  # (…, 2D)
         return torch.cat([r * r.roll(shift, dims=-1) for shift in (1, 2, 3)], dim=-1)  # (…, 6D)
     if feature_map == "hedgehog":
-        return torch.cat((x, -x), dim=-1).softmax(dim=-1)  # (…, 2E)
+        x = x.unflatten(-1, (groups, -1))  # (…, groups, E/groups)
+        return torch.cat((x, -x), dim=-1).softmax(dim=-1).flatten(-2) / groups  # (…, 2E)
     return F.elu(x) + 1.0
 
 

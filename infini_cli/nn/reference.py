@@ -27,13 +27,19 @@ def logits(
     out = []
     for tokens in segments:
         x = embedded = w["embed.weight"][list(tokens)]  # (T, d)
+        write_layer = None if config.memory is None else config.memory.write_layer
+        noted = None
         for i in range(config.n_layers):
+            h = norm(x, w[f"layers.{i}.attn_norm.weight"], config)
+            if write_layer in (None, i):
+                noted = h
             x = x + attention(
                 w,
                 f"layers.{i}.",
                 config,
                 i,
-                norm(x, w[f"layers.{i}.attn_norm.weight"], config),
+                h,
+                noted,
                 embedded,
                 tokens,
                 memory,
@@ -54,6 +60,7 @@ def attention(
     config: ModelConfig,
     layer: int,
     h: Tensor,
+    noted: Tensor | None,
     embedded: Tensor,
     tokens: Sequence[int],
     memory: Memory,
@@ -61,7 +68,7 @@ def attention(
 ) -> Tensor:
     """One layer's attention over one segment h (T, d); reads `memory`, then writes this segment into it.
 
-    embedded (T, d): the segment's tokens before the first layer.
+    noted (T, d): what write gates look at; embedded (T, d): the segment's tokens before the first layer.
     """
     length, dim, shared = len(h), config.head_dim, config.n_heads // config.n_kv_heads
     form = config.memory if config.memory is not None and layer in config.memory.layers else None
@@ -74,7 +81,7 @@ def attention(
             q = head_of(w, name + "attn.q", h, n, dim, config, name + "attn.q_norm.weight")
             asked = q
             if form is not None and form.word_keys:
-                asked = word_queries(w, name + "memory.words.", embedded, tokens, g, form.word_keys)
+                asked = word_queries(w, name + "memory.words.", embedded, tokens, g, form)
             for t in range(length):
                 first = 0 if config.sliding_window is None else max(0, t - config.sliding_window + 1)
                 scores = torch.stack(
@@ -97,9 +104,7 @@ def attention(
                 out[t, n * dim : (n + 1) * dim] = attended
         if form is not None:
             if form.word_keys:
-                k = word_keys(
-                    w, name + "memory.words.", embedded, tokens, g, form.word_keys, form.key_shift, read
-                )
+                k = word_keys(w, name + "memory.words.", embedded, tokens, g, form, read)
             if form.word_values:
                 v = projected(w, name + "memory.word_values", embedded, g, dim)
                 v = v + w[name + "memory.word_values.bias"][g * dim : (g + 1) * dim]
@@ -119,7 +124,8 @@ def attention(
                     phi_k @ z + form.eps
                 )  # equation 9, against the old memory
             if form.write_gate:
-                strength = write_strength(w, name + "memory.write.", h, g, t, form)
+                assert noted is not None
+                strength = write_strength(w, name + "memory.write.", noted, g, t, form)
                 phi_k = phi_k * (0.0 if strength < form.write_threshold else strength)
             added_matrix += torch.outer(phi_k, value)
             added_z += phi_k
@@ -145,16 +151,26 @@ def write_strength(
 
 
 def word_queries(
-    w: Mapping[str, Tensor], name: str, embedded: Tensor, tokens: Sequence[int], head: int, dim: int
+    w: Mapping[str, Tensor],
+    name: str,
+    embedded: Tensor,
+    tokens: Sequence[int],
+    head: int,
+    form: MemoryConfig,
 ) -> Tensor:
     """One head's queries (T, D) of what each token and those before it are."""
-    decay = torch.sigmoid(w[name + "query_decay"][head])
     passing = torch.sigmoid(w[name + "passing"])
-    total, queries = torch.zeros(dim, dtype=torch.float64), []
-    for token, e in zip(tokens, words_of(w, name, embedded, tokens, head, dim), strict=True):
-        total = e + decay * passing[token] * turn_words(total, head, 1)
-        queries.append(total / total.norm() * math.sqrt(dim))
-    return torch.stack(queries)
+    parts = []
+    for part in range(form.word_parts):
+        n = head * form.word_parts + part
+        decay = torch.sigmoid(w[name + "query_decay"][n])
+        words = words_of(w, name, embedded, tokens, n, form)
+        total, sums = torch.zeros_like(words[0]), []
+        for token, e in zip(tokens, words, strict=True):
+            total = e + decay * passing[token] * turn_words(total, head, part, 1)
+            sums.append(total)
+        parts.append(sums)
+    return joined(w, name, head, parts)
 
 
 def word_keys(
@@ -163,36 +179,53 @@ def word_keys(
     embedded: Tensor,
     tokens: Sequence[int],
     head: int,
-    dim: int,
-    shift: int,
+    form: MemoryConfig,
     read: Read,
 ) -> Tensor:
     """One head's keys (T, D): all words read up to `shift` before each token, and those of its segment behind it."""
-    decay, after = (torch.sigmoid(w[name + each][head]) for each in ("key_decay", "after_decay"))
-    passing = torch.sigmoid(w[name + "passing"])
+    passing, shift = torch.sigmoid(w[name + "passing"]), form.key_shift
     earlier = len(read)
     ids = [token for token, _ in read] + list(tokens)
     table = torch.cat((embedded.new_zeros(0, embedded.shape[1]), *(e[None] for _, e in read), embedded))
-    words = words_of(w, name, table, ids, head, dim)
-    keys = []
-    for t in range(earlier, len(words)):
-        total = torch.zeros(dim, dtype=torch.float64)
-        last = max(t - shift, earlier - 1)  # a segment's first tokens have at least all that came before it
-        faded = torch.tensor(1.0, dtype=torch.float64)
-        for u in range(last, -1, -1):
-            total += faded * turn_words(words[u], head, last - u)
-            faded = faded * decay * passing[ids[u]]
-        faded = w[name + "after_share"][head].clone()
-        for u in range(t + 1, len(words)):
-            total += faded * turn_words(words[u], head, t - shift - u)
-            faded = faded * after * passing[ids[u]]
-        keys.append(total / total.norm() * math.sqrt(dim))
-    return torch.stack(keys)
+    parts = []
+    for part in range(form.word_parts):
+        n = head * form.word_parts + part
+        decay, after = (torch.sigmoid(w[name + each][n]) for each in ("key_decay", "after_decay"))
+        words = words_of(w, name, table, ids, n, form)
+        sums = []
+        for t in range(earlier, len(words)):
+            total = torch.zeros_like(words[0])
+            last = max(
+                t - shift, earlier - 1
+            )  # a segment's first tokens have at least all that came before it
+            faded = torch.tensor(1.0, dtype=torch.float64)
+            for u in range(last, -1, -1):
+                total += faded * turn_words(words[u], head, part, last - u)
+                faded = faded * decay * passing[ids[u]]
+            faded = w[name + "after_share"][n].clone()
+            for u in range(t + 1, len(words)):
+                total += faded * turn_words(words[u], head, part, t - shift - u)
+                faded = faded * after * passing[ids[u]]
+            sums.append(total)
+        parts.append(sums)
+    return joined(w, name, head, parts)
 
 
-def turn_words(x: Tensor, head: int, steps: int) -> Tensor:
-    """x (D,) turned by its distance, in every third head from the first on; the others do not mind the order."""
-    if head % 3:
+def joined(w: Mapping[str, Tensor], name: str, head: int, parts: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Keys or queries (T, D) of length sqrt(D), of the sums (K,) of each part at each token."""
+    shares = torch.ones(1, dtype=torch.float64)
+    if len(parts) > 1:
+        shares = w[name + "part_share"][head].softmax(dim=0)
+    whole = []
+    for sums in zip(*parts, strict=True):
+        scaled = [share.sqrt() * total / total.norm() for share, total in zip(shares, sums, strict=True)]
+        whole.append(torch.cat(scaled))
+    return torch.stack(whole) * math.sqrt(len(whole[0]))
+
+
+def turn_words(x: Tensor, head: int, part: int, steps: int) -> Tensor:
+    """x (K,) turned by its distance, in every third head's first part; the others do not mind the order."""
+    if head % 3 or part:
         return x
     half = len(x) // 2
     angle = torch.linspace(0, math.pi, half).double() * steps
@@ -201,13 +234,19 @@ def turn_words(x: Tensor, head: int, steps: int) -> Tensor:
 
 
 def words_of(
-    w: Mapping[str, Tensor], name: str, embedded: Tensor, tokens: Sequence[int], head: int, dim: int
+    w: Mapping[str, Tensor],
+    name: str,
+    embedded: Tensor,
+    tokens: Sequence[int],
+    n: int,
+    form: MemoryConfig,
 ) -> list[Tensor]:
-    """What each token adds to one head's sums, (D,) each."""
-    rows = slice(head * dim, (head + 1) * dim)
+    """What each token adds to the n-th sum, (K,) each."""
+    size = form.word_keys // form.word_parts
+    rows = slice(n * size, (n + 1) * size)
     weight, bias = w[name + "projection.weight"][rows], w[name + "projection.bias"][rows]
     return [
-        w[name + "salience"][token, head] * (weight @ e + bias)
+        w[name + "salience"][token, n] * (weight @ e + bias)
         for token, e in zip(tokens, embedded, strict=True)
     ]
 
@@ -219,7 +258,9 @@ def phi(x: Tensor, form: MemoryConfig, w: Mapping[str, Tensor], name: str, head:
     if form.feature_map != "elu":
         x = x @ w[name + "map"][head]
     if form.feature_map == "hedgehog":
-        return torch.cat((x, -x)).softmax(dim=0)
+        size = len(x) // form.map_groups
+        groups = [x[i : i + size] for i in range(0, len(x), size)]
+        return torch.cat([torch.cat((each, -each)).softmax(dim=0) / form.map_groups for each in groups])
     if form.feature_map != "dpfp-3":
         return torch.where(x > 0, x + 1, x.exp())  # ELU + 1
     r = torch.cat((x, -x)).clamp(min=0)

@@ -55,8 +55,11 @@ class Layer(nn.Module):
         memory: LayerMemory | None,
         valid: Tensor | None,
         fresh: Tensor | None,
+        noted: Tensor | None = None,
     ) -> tuple[Tensor, LayerMemory | None]:
-        attended, memory = self.attn(self.attn_norm(x), words, turns, self.memory, memory, valid, fresh)
+        attended, memory = self.attn(
+            self.attn_norm(x), words, turns, self.memory, memory, valid, fresh, noted
+        )
         x = x + attended
         return x + self.mlp(self.mlp_norm(x)), memory
 
@@ -102,11 +105,16 @@ class InfiniTransformer(nn.Module):
         after: list[LayerMemory] = []
         words = self.words(tokens)
         x = words.embedded  # (B, S, T, d)
-        for layer, memory in zip(self.layers, memories, strict=True):
+        noted = None  # what all write gates look at
+        write_layer = None if self.config.memory is None else self.config.memory.write_layer
+        for index, (layer, memory) in enumerate(zip(self.layers, memories, strict=True)):
+            if index == write_layer:
+                noted = cast(Layer, layer).attn_norm(x)
+            given = (x, words, turns, memory, valid, fresh, noted)
             if self.checkpoint_layers and torch.is_grad_enabled() and x.requires_grad:
-                x, memory = checkpoint(layer, x, words, turns, memory, valid, fresh, use_reentrant=False)
+                x, memory = checkpoint(layer, *given, use_reentrant=False)
             else:
-                x, memory = layer(x, words, turns, memory, valid, fresh)
+                x, memory = layer(*given)
             if memory is not None:
                 after.append(memory)
         return self.norm(x), tuple(after)
@@ -114,24 +122,41 @@ class InfiniTransformer(nn.Module):
     def read(
         self, tokens: Tensor, state: MemoryState, *, valid: Tensor | None = None, fresh: Tensor | None = None
     ) -> MemoryState:
-        """The state after reading token ids (B, S, T): no logits, and nothing above the last memory write."""
-        if not self.config.memory_layers:
+        """The state after reading token ids (B, S, T): no logits, and nothing above what the last write needs."""
+        if self.config.memory is None or not self.config.memory.layers:
             return state
         turns = self.turns(0, tokens.shape[-1])
         memories = self.by_layer(state)
         after: list[LayerMemory] = []
-        top = self.config.memory_layers[-1]
         words = self.words(tokens)
         x = words.embedded  # (B, S, T, d)
-        for layer, memory in zip(self.layers[:top], memories, strict=False):
+        for layer, memory in zip(self.layers[: self.config.memory.reading_depth], memories, strict=False):
             x, memory = layer(x, words, turns, memory, valid, fresh)
             if memory is not None:
                 after.append(memory)
-        last = cast(Layer, self.layers[top])
-        held = memories[top]
-        assert last.memory is not None
-        assert held is not None
-        after.append(last.attn.write(last.attn_norm(x), words, last.memory, held, valid, fresh))
+        return (*after, *self.write(x, words, state[len(after) :], valid=valid, fresh=fresh))
+
+    def write(
+        self,
+        x: Tensor,
+        words: Words,
+        state: MemoryState,
+        *,
+        valid: Tensor | None = None,
+        fresh: Tensor | None = None,
+    ) -> MemoryState:
+        """The last memories of a state after a text that was read up to there: x (B, S, T, d), with its words.
+
+        These are all memories where their gates look at one layer below them, and otherwise the topmost alone.
+        """
+        memory = self.config.memory
+        assert memory is not None
+        noted = cast(Layer, self.layers[memory.reading_depth]).attn_norm(x)
+        after = []
+        for index, held in zip(memory.layers[-len(state) :], state, strict=True):
+            layer = cast(Layer, self.layers[index])
+            assert layer.memory is not None
+            after.append(layer.attn.write(noted, words, layer.memory, held, valid, fresh))
         return tuple(after)
 
     def extend(self, tokens: Tensor, state: MemoryState, window: Window) -> Tensor:

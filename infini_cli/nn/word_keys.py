@@ -15,12 +15,15 @@ that is trained elsewhere in the network changes what a key means.
 Sums know nothing of order. One head of every three turns each word by its distance, as rotary positions do
 (arXiv 2104.09864): what comes next depends on the last words in their order.
 
+A key may have parts, P of them, each a sum of its own: where four numbers begin with 9, what follows a 9 depends on the
+last words and on what they are about. So in heads that mind the order only the first part does.
+
 Shapes: V vocabulary, B batch, S segments, T tokens in a segment, G heads, D size of a key, E of its map, d the
-model's width.
+model's width; N = G * P sums of K = D / P numbers.
 """
 
 import math
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -28,16 +31,15 @@ from torch import Tensor, nn
 
 from infini_cli.nn.rope import rotate
 
-V = TypeVar("V")
-
 # what heads begin with, in turn: the first looks for what goes on from the last words, the second for what the words
-# before a value are about, the third for what those behind it are about
-QUERY_HALF_LIVES = (3.0, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
-KEY_HALF_LIVES = (3.0, 5.0, 20.0)
-AFTER_HALF_LIVES = (1.5, 30.0, 30.0)
-SHARES_AFTER = (0.0, 0.1, 1.0)  # of the words that follow, against those before
+# before a value are about, the third for what those behind it are about; at last the further parts of the first
+QUERY_HALF_LIVES = (3.0, 50.0, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
+KEY_HALF_LIVES = (3.0, 5.0, 20.0, 10.0)
+AFTER_HALF_LIVES = (1.5, 30.0, 30.0, 30.0)
+SHARES_AFTER = (0.0, 0.1, 1.0, 0.5)  # of the words that follow, against those before
+ORDERED = (True, False, False, False)  # whether it minds the order of words: "3 3" is not "3", nor "12" "21"
+HEADS = 3  # that differ
 PASSING = 5.0  # logit of what a token lets by
-ORDERED = (True, False, False)  # whether a head minds the order of words: "3 3" is not "3", nor "12" "21"
 
 
 class Words(NamedTuple):
@@ -52,21 +54,28 @@ class WordKeys(nn.Module):
 
     angles: Tensor
 
-    def __init__(self, vocabulary: int, width: int, heads: int, dim: int, mapped: int) -> None:
+    def __init__(
+        self, vocabulary: int, width: int, heads: int, dim: int, mapped: int, parts: int = 1
+    ) -> None:
         super().__init__()
-        self.salience = nn.Parameter(torch.ones(vocabulary, heads))  # (V, G) how much a token counts
+        self.parts = parts
+        kinds = kinds_of_sums(heads, parts)
+        self.salience = nn.Parameter(torch.ones(vocabulary, heads * parts))  # (V, N) how much a token counts
         self.passing = nn.Parameter(
             torch.full((vocabulary,), PASSING)
         )  # (V,) logits of how much each lets by
         self.projection = nn.Linear(width, heads * dim)
         # of keys and of queries, before the features: see memory.features
         self.map = nn.Parameter(torch.eye(dim).repeat(heads, 1, -(-mapped // dim))[..., :mapped])  # (G, D, E)
-        angles = torch.tensor(ordered_heads(heads))[:, None] * torch.linspace(0, math.pi, dim // 2)
-        self.register_buffer("angles", angles, persistent=False)  # (G, D/2) of a turn by one token
-        self.query_decay = _decays(QUERY_HALF_LIVES, heads)  # (G,) of lambda
-        self.key_decay = _decays(KEY_HALF_LIVES, heads)
-        self.after_decay = _decays(AFTER_HALF_LIVES, heads)
-        self.after_share = nn.Parameter(torch.tensor(_in_turn(SHARES_AFTER, heads)))  # (G,)
+        self.ordered = [ORDERED[kind] for kind in kinds]
+        angles = torch.tensor(self.ordered)[:, None] * torch.linspace(0, math.pi, dim // parts // 2)
+        self.register_buffer("angles", angles, persistent=False)  # (N, K/2) of a turn by one token
+        self.query_decay = _decays(QUERY_HALF_LIVES, kinds)  # (N,) of lambda
+        self.key_decay = _decays(KEY_HALF_LIVES, kinds)
+        self.after_decay = _decays(AFTER_HALF_LIVES, kinds)
+        self.after_share = nn.Parameter(torch.tensor([SHARES_AFTER[kind] for kind in kinds]))  # (N,)
+        # logits of how much each part of a key counts
+        self.part_share = nn.Parameter(torch.zeros(heads, parts)) if parts > 1 else None  # (G, P)
 
     def queries(self, words: Words, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Queries (…, G, T, D) of length sqrt(D), and the sums (…, G, D) after the last token.
@@ -76,8 +85,8 @@ class WordKeys(nn.Module):
         x, passed = self._projected(words), self._passed(words)
         sums = self._sums(self.query_decay, x, passed)
         if before is not None:
-            sums = sums + self._faded(self.query_decay, before, passed)
-        return _scaled(sums), sums[..., -1, :]
+            sums = sums + self._faded(self.query_decay, self._apart(before), passed)
+        return self._scaled(sums), self._together(sums[..., -1, :])
 
     def keys(
         self,
@@ -99,31 +108,47 @@ class WordKeys(nn.Module):
         if valid is not None:
             x = x * valid[..., None, :, None]
         sums = self._sums(self.key_decay, x, passed)
-        starts, after = self._carried(sums, passed, before, valid, fresh)
+        starts, after = self._carried(sums, passed, self._apart(before), valid, fresh)
         sums = sums + self._faded(self.key_decay, starts, passed)
         kept = max(0, sums.shape[-2] - shift)
         first = starts.unsqueeze(-2).expand(*sums.shape[:-2], sums.shape[-2] - kept, -1)
         sums = torch.cat((first, sums[..., :kept, :]), dim=-2)
-        return _scaled(sums + self._sums_behind(x, passed, shift)), after
+        return self._scaled(sums + self._sums_behind(x, passed, shift)), self._together(after)
 
     def nothing_read(self, rows: int) -> Tensor:
         """The sums (B, G, D) before the first word."""
         return self.salience.new_zeros(rows, *self.map.shape[:2])
 
+    def _scaled(self, sums: Tensor) -> Tensor:
+        """Keys or queries (…, G, T, D) of length sqrt(D), of sums (…, N, T, K)."""
+        x = F.normalize(sums, dim=-1).unflatten(-3, (-1, self.parts)).transpose(-3, -2)  # (…, G, T, P, K)
+        if self.part_share is not None:
+            x = x * self.part_share.softmax(dim=-1).sqrt()[:, None, :, None]
+        x = x.flatten(-2)
+        return x * math.sqrt(x.shape[-1])
+
+    def _apart(self, sums: Tensor) -> Tensor:
+        """(…, G, D) to (…, N, K)."""
+        return sums.unflatten(-1, (self.parts, -1)).flatten(-3, -2)
+
+    def _together(self, sums: Tensor) -> Tensor:
+        """(…, N, K) to (…, G, D)."""
+        return sums.unflatten(-2, (-1, self.parts)).flatten(-2)
+
     def _sums(self, decay: Tensor, x: Tensor, passed: Tensor) -> Tensor:
-        """The words up to each token, (…, G, T, D): each fades with every token, and by what that token lets by."""
+        """The words up to each token, (…, N, T, K): each fades with every token, and by what that token lets by."""
         steps = _steps(passed)
         faded = _log_powers(decay, steps) + (passed[..., None, :, None] - passed[..., None, None, :])
         return self._summed(faded.masked_fill(steps < 0, -torch.inf).exp(), x)
 
     def _faded(self, decay: Tensor, before: Tensor, passed: Tensor) -> Tensor:
-        """What is left at each token of the sums (…, G, D) before the first one: (…, G, T, D)."""
+        """What is left at each token of the sums (…, N, K) before the first one: (…, N, T, K)."""
         since = torch.arange(1, passed.shape[-1] + 1, device=passed.device)
-        left = (_log_powers(decay, since) + passed.unsqueeze(-2)).exp()  # (…, G, T)
+        left = (_log_powers(decay, since) + passed.unsqueeze(-2)).exp()  # (…, N, T)
         return self._turned(left.unsqueeze(-1) * before.unsqueeze(-2), since)
 
     def _sums_behind(self, x: Tensor, passed: Tensor, shift: int) -> Tensor:
-        """The words of its segment behind each token (…, G, T, D), by their share, turned as from `shift` before it."""
+        """The words of its segment behind each token (…, N, T, K), by their share, turned as from `shift` before it."""
         steps = -_steps(passed) - 1
         upto = F.pad(passed, (1, 0))[..., :-1]  # what lies before each word
         faded = _log_powers(self.after_decay, steps) + (upto[..., None, None, :] - passed[..., None, :, None])
@@ -133,9 +158,9 @@ class WordKeys(nn.Module):
     def _carried(
         self, own: Tensor, passed: Tensor, before: Tensor, valid: Tensor | None, fresh: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """The sums of keys before each segment (B, S, G, D), and after the last one (B, G, D).
+        """The sums of keys before each segment (B, S, N, K), and after the last one (B, N, K).
 
-        own: (B, S, G, T, D) what each segment's words alone make of them.
+        own: (B, S, N, T, K) what each segment's words alone make of them.
         """
         rows, n_segments, _, length, _ = own.shape
         whole = torch.full((rows, n_segments), length, device=own.device)
@@ -144,25 +169,25 @@ class WordKeys(nn.Module):
         any_words = (n_words > 0)[..., None]  # (B, S, 1)
         own = own.take_along_dim(last.unsqueeze(-1), dim=-2).squeeze(-2) * any_words.unsqueeze(-1)
         left = passed.unsqueeze(-2).take_along_dim(last, dim=-1).squeeze(-1) * any_words  # (B, S, 1)
-        left = (left + F.logsigmoid(self.key_decay) * n_words[..., None]).exp()  # (B, S, G)
+        left = (left + F.logsigmoid(self.key_decay) * n_words[..., None]).exp()  # (B, S, N)
         starts = []
         for s in range(n_segments):
             if fresh is not None:
                 before = before.masked_fill(fresh[:, s, None, None], 0.0)
             starts.append(before)
-            kept = (left[:, s].unsqueeze(-1) * before).unsqueeze(-2)  # (B, G, 1, D)
+            kept = (left[:, s].unsqueeze(-1) * before).unsqueeze(-2)  # (B, N, 1, K)
             before = own[:, s] + self._turned(kept, n_words[:, s, None, None]).squeeze(-2)
         return torch.stack(starts, dim=1), before
 
     def _summed(self, weights: Tensor, x: Tensor, shift: int = 0) -> Tensor:
-        """Sums (…, G, T, D) of x by weights (…, G, T, T), each x turned by as many steps as it lies behind."""
+        """Sums (…, N, T, K) of x by weights (…, N, T, T), each x turned by as many steps as it lies behind."""
         place = torch.arange(x.shape[-2], device=x.device)
         return self._turned(weights @ self._turned(x, -place), place - shift)
 
     def _turned(self, x: Tensor, steps: Tensor) -> Tensor:
-        """x (…, G, T, D) with each pair of dimensions turned by its angle, so many times: steps (T,) or (…, 1, T)."""
-        angles = self.angles[:, None, :] * steps.unsqueeze(-1)  # (…, G, T, D/2)
-        angles = torch.cat((angles, angles), dim=-1)  # (…, G, T, D)
+        """x (…, N, T, K) with each pair of dimensions turned by its angle, so many times: steps (T,) or (…, 1, T)."""
+        angles = self.angles[:, None, :] * steps.unsqueeze(-1)  # (…, N, T, K/2)
+        angles = torch.cat((angles, angles), dim=-1)  # (…, N, T, K)
         return rotate(x, angles.cos(), angles.sin())
 
     def _passed(self, words: Words) -> Tensor:
@@ -170,23 +195,29 @@ class WordKeys(nn.Module):
         return F.logsigmoid(self.passing[words.ids]).cumsum(dim=-1)
 
     def _projected(self, words: Words) -> Tensor:
-        """(…, G, T, D)."""
+        """(…, N, T, K)."""
         x = self.projection(words.embedded.float()).unflatten(-1, (len(self.query_decay), -1))
         return (x * self.salience[words.ids].unsqueeze(-1)).transpose(-2, -3)
 
 
 def ordered_heads(heads: int) -> list[bool]:
-    """Which of so many heads mind the order of words."""
-    return _in_turn(ORDERED, heads)
+    """Which of so many heads mind the order of words, in their first part at least."""
+    return [ORDERED[kind] for kind in kinds_of_sums(heads, 1)]
 
 
-def _in_turn(values: tuple[V, ...], heads: int) -> list[V]:
-    return [values[head % len(values)] for head in range(heads)]
+def kinds_of_sums(heads: int, parts: int) -> list[int]:
+    """What each of the N sums begins with: its place in QUERY_HALF_LIVES and the like."""
+    kinds = []
+    for head in range(heads):
+        kind = head % HEADS
+        further = HEADS if ORDERED[kind] else kind
+        kinds += [kind, *[further] * (parts - 1)]
+    return kinds
 
 
-def _decays(half_lives: tuple[float, ...], heads: int) -> nn.Parameter:
-    """Logits of the lambda of each head."""
-    return nn.Parameter((0.5 ** (1 / torch.tensor(_in_turn(half_lives, heads)))).logit())
+def _decays(half_lives: tuple[float, ...], kinds: list[int]) -> nn.Parameter:
+    """Logits of the lambda of each sum."""
+    return nn.Parameter((0.5 ** (1 / torch.tensor([half_lives[kind] for kind in kinds]))).logit())
 
 
 def _steps(passed: Tensor) -> Tensor:
@@ -198,7 +229,3 @@ def _steps(passed: Tensor) -> Tensor:
 def _log_powers(decay: Tensor, steps: Tensor) -> Tensor:
     """Logarithms (G, *steps.shape) of lambda to the power of steps, of logits (G,); 0 where they are negative."""
     return F.logsigmoid(decay).view(-1, *[1] * steps.dim()) * steps.clamp(min=0)
-
-
-def _scaled(sums: Tensor) -> Tensor:
-    return F.normalize(sums, dim=-1) * math.sqrt(sums.shape[-1])

@@ -117,10 +117,13 @@ _LATER_ADDITIONS = {
     "write_threshold": 0.0,
     "read_gate": False,
     "map_factor": 1,
+    "map_groups": 1,
     "word_keys": 0,
     "word_values": False,
     "key_shift": 0,
     "write_hidden": 0,
+    "word_parts": 1,
+    "write_layer": None,
 }
 
 

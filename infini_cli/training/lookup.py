@@ -110,8 +110,8 @@ class Lookup(NamedTuple):
         at all have lost, which answers must else teach them.
 
         looks: what a head, by its number, gives all tokens of the documents when it reads for some of the wanted
-        tokens (N',), no gates: (R or 1, N', n). It is not trained. Of the tokens that are not an answer's first word,
-        every fourth is looked at.
+        tokens (N',), no gates: (R or 1, N', n). Of the tokens that are not an answer's first word, every fourth is
+        looked at.
         """
         losses = []
         for g, task in enumerate(self.tasks(len(strength))):
@@ -120,9 +120,7 @@ class Lookup(NamedTuple):
             )
             if not len(rows):
                 continue
-            with torch.no_grad():
-                ungated = looks(g, rows)
-            gated = ungated * strength[g]
+            gated = looks(g, rows) * strength[g]
             wanted = self.right[rows] if each else self.right[task].any(dim=0)  # (N', A) or (A,)
             kept = (gated[..., self.asked_for] * wanted).sum(dim=-1)
             losses.append(-(kept / (gated.sum(dim=-1) + _FLOOR) + _FLOOR).log().mean())
@@ -140,15 +138,17 @@ def lookup_loss(
 
     The first trains keys and queries, and is left out for word keys, which stay as they are; the second gates alone.
 
-    before: what the documents (B rows) were read after; read: the inputs (B, S, T, d) of the memory layers meanwhile;
+    before: what the documents (B rows) were read after; read: what the write gates (B, S, T, d) looked at, by layer;
     asked: those (Q, 1, L, d) of the questions; none are needed with word keys.
     """
     if not len(batch.sources):
         return torch.zeros((), device=model.device)
     lookup = Lookup.of(batch)
     told, asking = model.words(batch.documents), model.words(batch.tokens.unsqueeze(1))
+    config = model.config.memory
+    assert config is not None
     losses = []
-    for index, held in zip(model.config.memory_layers, before, strict=True):
+    for index, held in zip(config.layers, before, strict=True):
         layer = cast(Layer, model.layers[index])
         memory = layer.memory
         assert memory is not None
@@ -157,21 +157,21 @@ def lookup_loss(
         else:
             q, _ = memory.words.queries(asking)  # (Q, 1, G, L, D)
         phi_q = memory.query_features(at(q, lookup.wanted))  # (H or G, N, F)
-        keys, values = layer.attn.keys_values(read[index])
-        writes, _ = layer.attn.writes(read[index], told, keys, values, memory, held.words, None, None)
-        phi_k = torch.stack([phi for phi, _, _ in writes], dim=1)  # (B, S, G, T, F)
-        phi_k = phi_k.movedim(2, 0).flatten(1, 3)  # (G, n, F)
+        noted = read[config.gate_layer(index)]
+        own = None if memory.made_of_words else layer.attn.keys_values(noted)
+        writes, _ = layer.attn.writes(noted, told, own, memory, held.words, None, None)
+        phi_k = memory.key_features(writes.keys).movedim(2, 0).flatten(1, 3)  # (G, n, F)
         if memory.words is None:
             losses.append(lookup.missed(products(phi_q, phi_k[:, lookup.asked_for]))[0])
-        if memory.write is not None:
-            strength = torch.stack([each for _, _, each in writes if each is not None])  # (S, B, G, T)
-            strength = strength.permute(2, 1, 0, 3).flatten(1)  # (G, n)
+        if writes.strength is not None:
+            strength = writes.strength.movedim(2, 0).flatten(1)  # (G, n)
             asked_by = _by_group(phi_q, len(phi_k))  # (G, R or 1, N, F)
             looks = partial(_looks, asked_by, phi_k)
             losses.append(lookup.lost(looks, strength))
     return sum(losses, torch.zeros((), device=model.device)) / len(model.config.memory_layers)
 
 
+@torch.no_grad()
 def _looks(asked: Tensor, phi_k: Tensor, head: int, rows: Tensor) -> Tensor:
     """What a head of asked (G, R or 1, N, F) gives all tokens of phi_k (G, n, F) for some rows: (R or 1, N', n)."""
     return asked[head][:, rows] @ phi_k[head].T

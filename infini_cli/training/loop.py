@@ -91,9 +91,10 @@ class Step(nn.Module):
         taught = teach(self.teacher[0], batch, weights)
         # kept for the lookup alone: they are large
         looked_up = weights.lookup > 0 and len(batch.sources) > 0
-        traced = self.model.config.memory_layers if looked_up else ()
-        asking = () if self.recipe.memory.word_keys else traced
-        with attention_inputs(self.model, traced) as read:
+        memory = self.recipe.memory
+        traced = memory.layers if looked_up else ()
+        asking = () if memory.word_keys else traced
+        with attention_inputs(self.model, [memory.gate_layer(layer) for layer in traced]) as read:
             after = read_documents(self.model, batch, before)
         with attention_inputs(self.model, asking) as asked:
             scored = score(self.model, batch, asked_after(after, batch), together=bool(asking))

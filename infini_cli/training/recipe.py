@@ -77,10 +77,12 @@ class WordLookup:
 
 @dataclass(frozen=True, slots=True)
 class WriteGates:
-    """After word keys and before the stages: how write gates learn; see write_gates.learn_write_gates."""
+    """After word keys and before the stages: how write gates learn, and keys with them; see write_gates.py."""
 
-    steps: int = 0  # 0: they begin at one half everywhere, and learn in the stages alone
+    steps: int = 0  # 0: gates begin at one half everywhere, and learn in the stages alone
     lr: float = 3e-3
+    words_lr: float = 1e-3  # of projections and weights of words; more for decays
+    known_words: int = 300  # the most frequent tokens, which are never swapped for others
     batches: int = 40  # read once, and learned from again and again
     batch_documents: int = 16
     mixture: dict[str, Any] = dataclasses.field(default_factory=dict)

@@ -7,7 +7,8 @@ with tokens for documents): already then, sums over the words before a value tel
 
 They learn with an exact kernel in place of the features that the memory will use, which costs a tenth and teaches
 better: a map that begins blunt hides from the sums what they could tell apart. Maps stay random and orthogonal, so that
-their features are on average that kernel; training them as well made nothing easier to find (models/README.md).
+their features are on average that kernel (`sharpness`); training them as well made nothing easier to find
+(models/README.md).
 
 What is said of a thing later takes the place of what was said of it before only if it is written under the same key:
 the delta rule (equation 9) takes from a memory what it holds under a key, and adds the new value. So heads that look at
@@ -21,16 +22,19 @@ base model's own heads find 24 to 37%, and canonical correlations of a layer's w
 Shapes: V vocabulary, d width, H heads of queries or keys, D head size.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from infini_cli.nn.attention import MemoryParameters, rotation
+from infini_cli.nn.config import ModelConfig
 from infini_cli.nn.transformer import InfiniTransformer
-from infini_cli.nn.word_keys import PASSING, WordKeys, Words, ordered_heads
+from infini_cli.nn.word_keys import PASSING, WordKeys, Words
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.lookup import Lookup, at
 from infini_cli.training.mixture import make_sample, parse_mixture
@@ -38,11 +42,10 @@ from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import WordLookup
 from infini_cli.training.tasks.sample import Setting
 
-SHARPNESS = 6.5  # of the kernel that keys and queries are trained with, exp(SHARPNESS * (cosine - 1))
-SCALE = 6.0  # standard deviation of mapped coordinates, whose softmax features are that kernel on average
+SCALE = 6.0  # standard deviation of mapped coordinates
 _RIDGE = 0.1  # of the mean variance of embeddings, added to each
 _MEAN_SALIENCE = 10.0  # nats of a rare token, which then counts as one
-_REPLACING = 0.1  # weight of what takes the place of something having its key
+_REPLACING = 0.65  # weight of what takes the place of something having its key
 _WARMUP = 20  # steps
 _FINAL = 0.05  # share of the rates at the last step
 
@@ -71,8 +74,8 @@ def learn_word_keys(
     ends = sentence_ends(setting, model.config.vocab_size).to(model.device)
     for index, parameters in zip(memory.layers, model.memories(), strict=True):
         _begin(parameters, counts, ends, f"{seed}/{index}")
-    optimizer = _optimizer(model, config)
-    random = _seeded(f"{seed}/swaps")
+    optimizer = torch.optim.AdamW(rates(model, config.lr), betas=(0.9, 0.95), weight_decay=0.0)
+    random = seeded(f"{seed}/swaps")
     batch = None
     for step in range(config.steps):
         if batch is None or step % config.uses == 0:
@@ -84,7 +87,8 @@ def learn_word_keys(
             continue
         set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
         swapped = swap_words(counts, config.known_words, random) if step % config.uses else None
-        loss, right = _step(model, batch, table, swapped)
+        told, asking = asked_of(batch, table, swapped)
+        loss, right = _step(model, batch, told, asking)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], 1.0)
@@ -103,10 +107,46 @@ def freeze(model: InfiniTransformer) -> None:
                 parameter.requires_grad_(False)
 
 
-def kernel(queries: Tensor, keys: Tensor) -> Tensor:
+def sharpness(config: ModelConfig) -> float:
+    """s, such that phi(q) · phi(k) of random maps is about exp(s (cosine - 1)) of what it is for q = k, on average.
+
+    It grows with the logarithm of the features that share a softmax: fitted to 256, 512, 1,024, 2,048 and 4,096 of them
+    at cosines from 0.3 to 0.9, where it is right within a fifth.
+    """
+    assert config.memory is not None
+    return 0.2 + 0.75 * math.log(config.memory.feature_dim(config.head_dim) / config.memory.map_groups)
+
+
+def kernel(queries: Tensor, keys: Tensor, sharp: float) -> Tensor:
     """What the features of queries (…, N, D) and keys (…, A, D) of length sqrt(D) are on average: (…, N, A)."""
     cosines = queries @ keys.transpose(-1, -2) / keys.shape[-1]
-    return (SHARPNESS * (cosines - 1)).exp()
+    return (sharp * (cosines - 1)).exp()
+
+
+def asked_of(batch: Batch, table: Tensor, swapped: Tensor | None) -> tuple[Words, Words]:
+    """The words of the documents (B, S, T) and of the questions (Q, 1, L); those swapped, if anything (V,) is."""
+    documents, questions = batch.documents, batch.tokens.unsqueeze(1)
+    if swapped is not None:
+        documents, questions = swapped[documents], swapped[questions]
+    return Words(documents, table[documents]), Words(questions, table[questions])
+
+
+def keys_and_queries(
+    words: WordKeys, told: Words, asking: Words, lookup: Lookup, shift: int
+) -> tuple[Tensor, Tensor]:
+    """The keys (G, B*S*T, D) of all tokens told, and the queries (G, N, D) of those wanted of what is asked."""
+    keys, _ = words.keys(told, words.nothing_read(len(told.ids)), shift=shift)  # (B, S, G, T, D)
+    return keys.movedim(2, 0).flatten(1, 3), at(words.queries(asking)[0], lookup.wanted)
+
+
+def replacing_loss(keys: Tensor, batch: Batch) -> Tensor:
+    """How far what takes the place of something is from having its key; keys (G, B*S*T, D)."""
+    looking_before = keys[1::3]  # none of a single head
+    if not len(batch.replaced) or not len(looking_before):
+        return keys.new_zeros(())
+    now, then = looking_before[:, batch.replaced].unbind(dim=2)  # (G/3, P, D)
+    cosine = (now * then).sum(dim=-1) / keys.shape[-1]
+    return _REPLACING * (1 - cosine).mean()
 
 
 def token_counts(setting: Setting, vocabulary: int) -> Tensor:
@@ -143,12 +183,20 @@ class Whitening:
         """The whitened embedding of every token (V, d)."""
         return (self.embeddings - self.mean) @ self.matrix / self.length.unsqueeze(1)
 
+    @torch.no_grad()
+    def take_out_of(self, parameters: MemoryParameters) -> None:
+        """The inverse of `fold_into`: keys and queries that go on learning do so on the table."""
+        words = word_keys_of(parameters)
+        words.projection.weight.copy_(words.projection.weight @ torch.linalg.inv(self.matrix))
+        words.projection.bias.zero_()
+        words.salience.copy_(words.salience * self.length.unsqueeze(1))
+
     def fold_into(self, parameters: MemoryParameters) -> None:
         """Make keys and queries trained on the table do the same to the embeddings themselves.
 
         What is stored is rounded to bfloat16, so that an adapter holds exactly what the rest was trained with.
         """
-        words = _of(parameters)
+        words = word_keys_of(parameters)
         with torch.no_grad():
             weight = words.projection.weight @ self.matrix
             words.projection.weight.copy_(weight.bfloat16())
@@ -158,11 +206,11 @@ class Whitening:
                 parameter.copy_(parameter.bfloat16())
 
 
-def _seeded(seed: str) -> torch.Generator:
+def seeded(seed: str) -> torch.Generator:
     return torch.Generator().manual_seed(Random(seed).getrandbits(63))
 
 
-def _of(parameters: MemoryParameters) -> WordKeys:
+def word_keys_of(parameters: MemoryParameters) -> WordKeys:
     assert parameters.words is not None
     return parameters.words
 
@@ -170,11 +218,11 @@ def _of(parameters: MemoryParameters) -> WordKeys:
 @torch.no_grad()
 def _begin(parameters: MemoryParameters, counts: Tensor, ends: Tensor, seed: str) -> None:
     """Random orthogonal projections and maps, and rare words first."""
-    random = _seeded(seed)
+    random = seeded(seed)
     rarity = (counts.sum() / counts).log() / _MEAN_SALIENCE
-    words = _of(parameters)
+    words = word_keys_of(parameters)
     # in what goes on, every word counts alike
-    ordered = torch.tensor(ordered_heads(len(words.map)), device=rarity.device)
+    ordered = torch.tensor(words.ordered, device=rarity.device)
     words.salience.copy_(torch.where(ordered, 1.0, rarity.unsqueeze(1)))
     words.passing.fill_(PASSING)
     words.passing[ends] = 0.0
@@ -187,25 +235,22 @@ def _begin(parameters: MemoryParameters, counts: Tensor, ends: Tensor, seed: str
         words.map[g] = SCALE * torch.cat(rotations, dim=1)[:, :mapped].to(words.map)
 
 
-def _optimizer(model: InfiniTransformer, config: WordLookup) -> torch.optim.AdamW:
-    rates = {
-        "projection.weight": config.lr,
-        "salience": config.lr,
-        "passing": 20 * config.lr,
-        "_decay": 5 * config.lr,
-        "_share": 5 * config.lr,
+def rates(model: InfiniTransformer, lr: float) -> list[dict[str, Any]]:
+    """Groups of the parameters of all word keys, with their rates, for an optimizer."""
+    by_ending = {
+        "projection.weight": lr,
+        "salience": lr,
+        "passing": 20 * lr,
+        "_decay": 5 * lr,
+        "_share": 5 * lr,
     }
-    groups: dict[str, list[nn.Parameter]] = {name: [] for name in rates}
+    groups: dict[str, list[nn.Parameter]] = {ending: [] for ending in by_ending}
     for parameters in model.memories():
-        for name, parameter in parameters.named_parameters():
-            for ending in rates:
+        for name, parameter in word_keys_of(parameters).named_parameters():
+            for ending in by_ending:
                 if name.endswith(ending):
                     groups[ending].append(parameter)
-    return torch.optim.AdamW(
-        [{"params": groups[name], "lr": rate, "full_lr": rate} for name, rate in rates.items()],
-        betas=(0.9, 0.95),
-        weight_decay=0.0,
-    )
+    return [{"params": groups[each], "lr": rate, "full_lr": rate} for each, rate in by_ending.items()]
 
 
 def swap_words(counts: Tensor, known: int, random: torch.Generator) -> Tensor:
@@ -223,30 +268,16 @@ def swap_words(counts: Tensor, known: int, random: torch.Generator) -> Tensor:
     return swapped
 
 
-def _step(
-    model: InfiniTransformer, batch: Batch, table: Tensor, swapped: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def _step(model: InfiniTransformer, batch: Batch, told: Words, asking: Words) -> tuple[Tensor, Tensor]:
     """The loss of one batch, summed over memory layers, and each scored token's share on what is right (N,)."""
     assert model.config.memory is not None
-    lookup = Lookup.of(batch)
-    documents, questions = batch.documents, batch.tokens.unsqueeze(1)  # (B, S, T), (Q, 1, L)
-    if swapped is not None:
-        documents, questions = swapped[documents], swapped[questions]
-    told, asking = Words(documents, table[documents]), Words(questions, table[questions])
+    lookup, sharp = Lookup.of(batch), sharpness(model.config)
     losses, found = [], []
     for parameters in model.memories():
-        words = _of(parameters)
-        before = words.nothing_read(len(documents))
-        keys, _ = words.keys(told, before, shift=model.config.memory.key_shift)  # (B, S, G, T, D)
-        keys = keys.movedim(2, 0).flatten(1, 3)  # (G, B*S*T, D)
-        looking_before = keys[1::3]  # none of a single head
-        if len(batch.replaced) and len(looking_before):
-            now, then = looking_before[:, batch.replaced].unbind(dim=2)  # (G/3, P, D)
-            cosine = (now * then).sum(dim=-1) / keys.shape[-1]
-            losses.append(_REPLACING * SHARPNESS * (1 - cosine).mean())
-        keys = keys[:, lookup.asked_for]  # (G, A, D)
-        queries = at(words.queries(asking)[0], lookup.wanted)  # (G, N, D)
-        loss, right = lookup.missed(kernel(queries, keys).unsqueeze(1))
-        losses.append(loss)
+        words = word_keys_of(parameters)
+        keys, queries = keys_and_queries(words, told, asking, lookup, model.config.memory.key_shift)
+        weights = kernel(queries, keys[:, lookup.asked_for], sharp)  # (G, N, A)
+        loss, right = lookup.missed(weights.unsqueeze(1))
+        losses.append(loss + replacing_loss(keys, batch))
         found.append(right)
     return torch.stack(losses).sum(), torch.stack(found).mean(dim=0)

@@ -33,6 +33,19 @@ FORMS = {
     ),
     "word-keys-shifted": WORD_KEYS,
     "words": dataclasses.replace(WORD_KEYS, word_values=True, read_gate=True, write_hidden=5),
+    "words-in-parts": dataclasses.replace(
+        WORD_KEYS,
+        layers=(1, 2),
+        map_factor=2,
+        map_groups=4,
+        word_values=True,
+        word_parts=2,
+        write_hidden=5,
+        write_layer=1,
+    ),
+    "written-below": dataclasses.replace(
+        WORD_KEYS, layers=(2,), word_values=True, read_gate=True, write_threshold=0.4, write_layer=0
+    ),
 }
 
 

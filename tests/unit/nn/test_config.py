@@ -27,6 +27,9 @@ def test_unknown_and_missing_keys_are_named():
         ModelConfig.from_dict(values)
 
 
+OF_WORDS = {"feature_map": "hedgehog", "word_keys": 8, "word_values": True, "write_gate": True}
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -39,10 +42,16 @@ def test_unknown_and_missing_keys_are_named():
         ({"write_threshold": 0.1}, "needs write_gate"),
         ({"write_hidden": 8}, "needs write_gate"),
         ({"write_gate": True, "write_hidden": -1}, "write_hidden"),
+        ({"write_layer": 0, "write_gate": True}, "write_layer"),
+        ({**OF_WORDS, "write_layer": 1}, "above the first memory layer"),
+        ({**OF_WORDS, "word_parts": 0}, "word_parts"),
+        ({**OF_WORDS, "word_parts": 3}, "word_parts"),
         ({"key_shift": -1}, "key_shift"),
         ({"feature_map": "elu-map", "word_keys": 8}, "word_keys"),
         ({"feature_map": "elu-map", "map_factor": 2}, "map_factor"),
         ({"feature_map": "hedgehog", "map_factor": 0}, "map_factor"),
+        ({"feature_map": "elu-map", "map_groups": 2}, "map_groups"),
+        ({"feature_map": "hedgehog", "map_groups": 0}, "map_groups"),
     ],
 )
 def test_memory_forms_that_cannot_be_are_refused(change, named):
@@ -57,3 +66,5 @@ def test_shapes_that_cannot_be_are_refused():
         dataclasses.replace(BASE, head_dim=7)
     with pytest.raises(ValueError, match="not all within"):
         BASE.with_memory(MemoryConfig(layers=(0, 3)))
+    with pytest.raises(ValueError, match="3 groups"):
+        BASE.with_memory(MemoryConfig(layers=(0,), feature_map="hedgehog", map_groups=3))

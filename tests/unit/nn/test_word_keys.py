@@ -114,3 +114,13 @@ def test_padding_is_no_word() -> None:
     torch.testing.assert_close(after, expected_after)
     _, unchanged = keys.keys(padded, after, shift=1, valid=torch.zeros_like(valid))
     torch.testing.assert_close(unchanged, after)
+
+
+def test_what_goes_on_depends_on_the_subject_too_where_keys_have_parts() -> None:
+    """ "3" after "the door" and "3" after "the gate" are not the same place."""
+    for parts in (1, 2):
+        torch.manual_seed(0)
+        keys = WordKeys(VOCABULARY, WIDTH, 3, 48, 2 * DIM, parts)
+        one, other = (keys.queries(words(subject, 8, 8, 8, 8, 8, 8, 9, 3))[0] for subject in (11, 12))
+        found = alike(one, other)[ORDERED]
+        assert found > 0.99 if parts == 1 else found < 0.99

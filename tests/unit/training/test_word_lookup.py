@@ -19,12 +19,14 @@ from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.recipe import Recipe, StageConfig, WordLookup
 from infini_cli.training.word_lookup import (
     SCALE,
-    SHARPNESS,
     Whitening,
+    kernel,
     learn_word_keys,
+    sharpness,
     swap_words,
     token_counts,
 )
+from tests.unit.nn.networks import BASE as BASE_CONFIG
 from tests.unit.training.test_loop import run
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -158,17 +160,37 @@ def test_what_takes_the_place_of_something_gets_its_key(setting) -> None:
     assert alike[80] > alike[1] + 0.05
 
 
-@pytest.mark.parametrize("cosine", [0.4, 0.6, 0.8, 0.9])
-def test_keys_learn_with_the_kernel_that_their_features_are_on_average(cosine: float) -> None:
+@pytest.mark.parametrize("groups", [1, 4, 8])
+@pytest.mark.parametrize("cosine", [0.3, 0.5, 0.7, 0.9])
+def test_keys_learn_with_the_kernel_that_their_features_are_on_average(cosine: float, groups: int) -> None:
     dim, mapped = 64, 1024
+    memory = MemoryConfig(layers=(0,), feature_map="hedgehog", map_factor=16, map_groups=groups)
+    sharp = sharpness(dataclasses.replace(BASE_CONFIG, head_dim=dim, memory=memory))
     random = torch.Generator().manual_seed(0)
     map_ = SCALE * torch.cat([rotation(dim, random) for _ in range(mapped // dim)], dim=1).float()
 
     def phi(x: torch.Tensor) -> torch.Tensor:
-        return features(math.sqrt(dim) * x[None], "hedgehog", map_[None])[0]
+        return features(math.sqrt(dim) * x[None], "hedgehog", map_[None], groups=groups)[0]
 
     one, other = (F.normalize(torch.randn(1000, dim, generator=random), dim=1) for _ in range(2))
     other = F.normalize(other - (one * other).sum(dim=1, keepdim=True) * one, dim=1)
     other = cosine * one + math.sqrt(1 - cosine**2) * other
     found = (phi(one) * phi(other)).sum(dim=1).mean() / (phi(one) ** 2).sum(dim=1).mean()
-    assert abs(float(found.log()) - SHARPNESS * (cosine - 1)) < 0.5
+    expected = kernel(math.sqrt(dim) * one[:1], math.sqrt(dim) * other[:1], sharp)
+    assert abs(float(found.log() - expected.log())) < 0.5
+
+
+def test_more_groups_leave_less_to_chance() -> None:
+    dim = 64
+    random = torch.Generator().manual_seed(0)
+    map_ = SCALE * torch.cat([rotation(dim, random) for _ in range(16)], dim=1).float()
+    one, other = (F.normalize(torch.randn(500, dim, generator=random), dim=1) for _ in range(2))
+    other = F.normalize(one + other, dim=1)
+    spread = []
+    for groups in (1, 4, 16):
+        phi = [
+            features(math.sqrt(dim) * x[None], "hedgehog", map_[None], groups=groups)[0] for x in (one, other)
+        ]
+        found = (phi[0] * phi[1]).sum(dim=1)
+        spread.append(float(found.std() / found.mean()))
+    assert spread[0] > 1.5 * spread[1] > 2 * spread[2]

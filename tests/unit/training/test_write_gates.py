@@ -1,5 +1,6 @@
-"""Write gates learn what to keep before the rest is trained."""
+"""Write gates learn what to keep before the rest is trained, and word keys to find it among all of that."""
 
+import copy
 import dataclasses
 
 import pytest
@@ -13,7 +14,7 @@ from infini_cli.training.lookup import Lookup, attention_inputs
 from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.optimizer import make_optimizer
 from infini_cli.training.recipe import Optimizer, WordLookup, WriteGates, recipe_from_dict
-from infini_cli.training.word_lookup import learn_word_keys
+from infini_cli.training.word_lookup import Whitening, learn_word_keys, token_counts, word_keys_of
 from infini_cli.training.write_gates import learn_write_gates
 from tests.unit.training.test_word_lookup import MEMORY, MIXTURE
 
@@ -21,10 +22,17 @@ BASE = paths.shipped_models_dir() / "for-tests-tiny"
 GATES = WriteGates(steps=150, lr=1e-2, batches=6, batch_documents=4, mixture=MIXTURE)
 
 
-@pytest.fixture(params=[0, 8], ids=["linear", "hidden"])
+@pytest.fixture(
+    params=[
+        {},
+        {"write_hidden": 8},
+        {"write_hidden": 8, "write_layer": 0, "word_values": True, "word_parts": 2, "map_groups": 2},
+    ],
+    ids=["linear", "hidden", "below"],
+)
 def model(setting, request):
     torch.manual_seed(0)
-    memory = dataclasses.replace(MEMORY, write_hidden=request.param)
+    memory = dataclasses.replace(MEMORY, **request.param)
     model = load_base(BASE, memory=memory, dtype=torch.float32)
     learn_word_keys(model, setting, WordLookup(steps=2, batch_documents=2, segments=1, mixture=MIXTURE), "s")
     return model
@@ -32,22 +40,28 @@ def model(setting, request):
 
 def share_kept(model, setting) -> float:
     """Of all that gates write of documents that training has not seen, how much is asked for."""
-    setting = dataclasses.replace(setting, n_segments=1, segment_length=MEMORY.segment_length)
+    config = model.config.memory
+    setting = dataclasses.replace(setting, n_segments=1, segment_length=config.segment_length)
     mixture = parse_mixture(MIXTURE)
     batch = collate([make_sample(mixture, setting, f"others/{row}") for row in range(6)])
     lookup = Lookup.of(batch)
-    with torch.no_grad(), attention_inputs(model, MEMORY.layers) as seen:
+    with torch.no_grad(), attention_inputs(model, range(model.config.n_layers)) as seen:
         model.read(batch.documents, empty_state(model.config, len(batch.documents)))
         shares = []
-        for index, memory in zip(MEMORY.layers, model.memories(), strict=True):
-            strength = memory.write.strength(seen[index][:, 0]).transpose(0, 1).flatten(1)  # (G, n)
+        for index, memory in zip(config.layers, model.memories(), strict=True):
+            noted = seen[config.gate_layer(index)][:, 0]
+            strength = memory.write.strength(noted).transpose(0, 1).flatten(1)  # (G, n)
             shares.append(strength[:, lookup.asked_for].sum() / strength.sum())
     return float(torch.stack(shares).mean())
 
 
 def test_they_keep_what_is_asked_for_and_little_else(model, setting) -> None:
     before = share_kept(model, setting)
-    others = {name: p.clone() for name, p in model.named_parameters() if ".memory.write." not in name}
+    others = {
+        name: p.clone()
+        for name, p in model.named_parameters()
+        if ".memory.write." not in name and (".memory.words." not in name or name.endswith(".map"))
+    }
     losses = []
     learn_write_gates(model, setting, GATES, "seed", lambda step, loss: losses.append(loss))
 
@@ -57,17 +71,30 @@ def test_they_keep_what_is_asked_for_and_little_else(model, setting) -> None:
     assert share_kept(model, setting) > 2 * before
     parameters = dict(model.named_parameters())
     assert all(torch.equal(p, parameters[name]) for name, p in others.items())
+    assert not any(p.requires_grad for memory in model.memories() for p in memory.words.parameters())
+
+
+def test_keys_that_go_on_learning_begin_as_they_were(model, setting) -> None:
+    counts = token_counts(setting, model.config.vocab_size)
+    whitening = Whitening(model.embed.weight.detach().float(), counts)
+    before = {name: p.clone() for name, p in model.named_parameters() if ".memory.words." in name}
+    for parameters in model.memories():
+        whitening.take_out_of(parameters)
+    assert not word_keys_of(model.memories()[0]).projection.bias.any()
+    for parameters in model.memories():
+        whitening.fold_into(parameters)
+    for name, parameter in model.named_parameters():
+        if name in before:
+            torch.testing.assert_close(parameter, before[name], atol=1e-2, rtol=1e-2)
 
 
 def test_the_same_seed_gives_the_same_gates(model, setting) -> None:
     trained = []
     for _ in range(2):
-        for memory in model.memories():
-            for parameter in memory.write.parameters():
-                torch.nn.init.zeros_(parameter)
+        again = copy.deepcopy(model)
         torch.manual_seed(1)
-        learn_write_gates(model, setting, dataclasses.replace(GATES, steps=5), "seed")
-        trained.append([p.clone() for memory in model.memories() for p in memory.write.parameters()])
+        learn_write_gates(again, setting, dataclasses.replace(GATES, steps=5), "seed")
+        trained.append([p.clone() for memory in again.memories() for p in memory.parameters()])
     assert all(torch.equal(one, other) for one, other in zip(*trained, strict=True))
 
 
