@@ -21,7 +21,7 @@ from infini_cli.reading.engine import choose_device
 from infini_cli.tokenizers import load_tokenizer
 from infini_cli.training.corpus import open_corpus
 from infini_cli.training.loop import LOG, Event, train
-from infini_cli.training.recipe import Evaluation, Recipe, load_recipe
+from infini_cli.training.recipe import Evaluation, Recipe, WriteGates, load_recipe
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.zoo import resolve
 
@@ -39,26 +39,38 @@ def forms(shipped: MemoryConfig, base: ModelConfig) -> dict[str, MemoryConfig]:
     )
     gated = replace(paper, write_gate=True)
     in_some_layers = replace(gated, layers=shipped.layers)
-    return {
+    own_gates = replace(shipped, write_layer=None)
+    attention = replace(own_gates, word_values=False)
+    made = {
         "the paper's, delta": paper,
         "the paper's, linear": replace(paper, update="linear"),
         "and write gates": gated,
         "and some layers only": in_some_layers,
         "and learned maps": replace(in_some_layers, feature_map="elu-map"),
         "and DPFP-3": replace(in_some_layers, feature_map="dpfp-3"),
-        "the shipped form with attention's keys and values": replace(shipped, word_keys=0, word_values=False),
-        "the shipped form with attention's values": replace(shipped, word_values=False),
+        "the shipped form with attention's keys and values": replace(attention, word_keys=0, word_parts=1),
+        "the shipped form with attention's values": attention,
+        "the shipped form with gates that look at their own layer": own_gates,
+        "the shipped form with one softmax over all features": replace(shipped, map_groups=1),
         "the shipped form, linear": replace(shipped, update="linear"),
-        "the shipped form": shipped,
     }
+    return {name: form for name, form in made.items() if form != shipped} | {"the shipped form": shipped}
 
 
 def budgeted(recipe: Recipe, memory: MemoryConfig, steps: int, word_steps: int, samples: int) -> Recipe:
     """The recipe cut down to so many steps of its first stage, for another form of memory."""
     stage = replace(recipe.stages[0], steps=steps)
+    gates, optimizer = recipe.write_gates, recipe.optimizer
+    if memory.write_gate and memory.word_keys:
+        batches = min(gates.batches, -(-word_steps // 10))
+        gates = replace(gates, steps=min(gates.steps, word_steps), batches=batches)
+    else:
+        gates, optimizer = WriteGates(), replace(optimizer, write_lr=None)
     return replace(
         recipe,
         memory=memory,
+        write_gates=gates,
+        optimizer=optimizer,
         stages=(stage if memory.write_gate else replace(stage, gate_shift=0.0, write_threshold=None),),
         word_lookup=replace(recipe.word_lookup, steps=word_steps),
         evaluation=Evaluation(every=steps, samples=samples),
@@ -82,7 +94,7 @@ def compare(
         chosen: forms by name.
         folder: one run in a folder of its own for each form.
         steps: of training, each.
-        word_steps: of word keys before it, for forms that have them; they run no network.
+        word_steps: of word keys before it, and at most so many of gates, for forms that have them.
         samples: held-out documents that each is asked about.
         options: of `train`.
     """

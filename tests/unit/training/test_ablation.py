@@ -9,8 +9,8 @@ import torch
 from infini_cli import paths
 from infini_cli.console import Reporter
 from infini_cli.training import loop
-from infini_cli.training.ablation import RESULTS, compare, forms
-from infini_cli.training.recipe import WordLookup, load_recipe
+from infini_cli.training.ablation import RESULTS, budgeted, compare, forms
+from infini_cli.training.recipe import WordLookup, WriteGates, load_recipe
 from tests.unit.nn.networks import BASE as SMALL
 from tests.unit.nn.networks import FORMS
 
@@ -24,6 +24,22 @@ def test_forms_differ_from_one_another_and_end_with_the_shipped_one() -> None:
     assert list(made.values())[-1] == SHIPPED
     assert {form.segment_length for form in made.values()} == {SHIPPED.segment_length}
     assert next(iter(made.values())).layers == tuple(range(SMALL.n_layers))
+
+
+def test_what_words_need_is_left_out_of_forms_without_them() -> None:
+    recipe = load_recipe(paths.shipped_models_dir() / "smollm2-135m-infini" / "recipe.toml")
+    recipe = dataclasses.replace(
+        recipe,
+        write_gates=WriteGates(steps=50, mixture={"facts": 1}),
+        optimizer=dataclasses.replace(recipe.optimizer, write_lr=0.0),
+    )
+    below = dataclasses.replace(FORMS["words-in-parts"], layers=(1, 2), segment_length=512)
+    for form in forms(below, SMALL).values():
+        cut = budgeted(recipe, form, steps=2, word_steps=20, samples=2)
+        learns = bool(form.write_gate and form.word_keys)
+        assert cut.write_gates.steps == (20 if learns else 0)
+        # gates that are not trained before the stage have to learn in it
+        assert cut.optimizer.write_lr == (0.0 if learns else None)
 
 
 @pytest.mark.timeout(300)
