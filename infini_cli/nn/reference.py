@@ -195,9 +195,8 @@ def word_keys(
         sums = []
         for t in range(earlier, len(words)):
             total = torch.zeros_like(words[0])
-            last = max(
-                t - shift, earlier - 1
-            )  # a segment's first tokens have at least all that came before it
+            # a segment's first tokens have at least all that came before it
+            last = max(t - shift, earlier - 1)
             faded = torch.tensor(1.0, dtype=torch.float64)
             for u in range(last, -1, -1):
                 total += faded * turn_words(words[u], head, part, last - u)
