@@ -30,8 +30,15 @@ from tests.unit.nn.networks import BASE as BASE_CONFIG
 from tests.unit.training.test_loop import run
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
+# as many features as a shipped memory has, and so a kernel as sharp
 MEMORY = MemoryConfig(
-    layers=(1, 2), feature_map="hedgehog", word_keys=48, key_shift=1, write_gate=True, segment_length=512
+    layers=(1, 2),
+    feature_map="hedgehog",
+    map_factor=32,
+    word_keys=48,
+    key_shift=1,
+    write_gate=True,
+    segment_length=512,
 )
 MIXTURE = {"needle": {"kind": "number", "n_keys": 3}}
 LOOKUP = WordLookup(steps=80, batch_documents=4, segments=1, mixture=MIXTURE)
