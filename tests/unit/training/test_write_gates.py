@@ -19,7 +19,7 @@ from infini_cli.training.write_gates import learn_write_gates
 from tests.unit.training.test_word_lookup import MEMORY, MIXTURE
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
-GATES = WriteGates(steps=150, lr=1e-2, batches=6, batch_documents=4, mixture=MIXTURE)
+GATES = WriteGates(steps=70, lr=1e-2, batches=6, batch_documents=4, mixture=MIXTURE)
 
 
 @pytest.fixture(
