@@ -208,7 +208,7 @@ class Attention(nn.Module):
         asked, _ = parameters.queries(q, words)
         phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
         recalled, seen = [], []
-        writes, read_last = self.writes(noted, words, (k, v), parameters, memory.words, valid, fresh)
+        writes, read_last = self.writes(noted, words, parameters, memory.words, valid, fresh, own=(k, v))
         for s, write in enumerate(folded(writes, parameters)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             recalled.append(self._by_head(retrieve(phi_q[:, s], memory, config.eps), q[:, s]))
@@ -235,8 +235,7 @@ class Attention(nn.Module):
         """The memory after these segments and nothing else: where nobody needs what the layer makes of them."""
         config = self.memory_config
         assert config is not None
-        own = None if parameters.made_of_words else self.keys_values(noted)
-        writes, read_last = self.writes(noted, words, own, parameters, memory.words, valid, fresh)
+        writes, read_last = self.writes(noted, words, parameters, memory.words, valid, fresh)
         for s, write in enumerate(folded(writes, parameters)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             memory = update(memory, *write, rule=config.update, eps=config.eps)
@@ -246,19 +245,22 @@ class Attention(nn.Module):
         self,
         noted: Tensor,
         words: Words,
-        own: tuple[Tensor, Tensor] | None,
         parameters: MemoryParameters,
         before: Tensor,
         valid: Tensor | None,
         fresh: Tensor | None,
+        own: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Writes, Tensor]:
         """What the segments write.
 
-        noted (B, S, T, d): what write gates look at; own: attention's keys and values (B, S, G, T, D), where needed.
+        noted (B, S, T, d): what write gates look at; own: attention's keys and values (B, S, G, T, D), by
+        default made of noted where they are needed.
         Takes the sums of the words read before them, and returns those after the last one: see LayerMemory.words.
         """
         config = self.memory_config
         assert config is not None
+        if own is None and not parameters.made_of_words:
+            own = self.keys_values(noted)
         k, v = (None, None) if own is None else own
         keys, read_last = parameters.keys(k, words, before, shift=config.key_shift, valid=valid, fresh=fresh)
         values = parameters.values(v, words)  # (B, S, G, T, D)

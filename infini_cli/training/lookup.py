@@ -158,8 +158,7 @@ def lookup_loss(
             q, _ = memory.words.queries(asking)  # (Q, 1, G, L, D)
         phi_q = memory.query_features(at(q, lookup.wanted))  # (H or G, N, F)
         noted = read[config.gate_layer(index)]
-        own = None if memory.made_of_words else layer.attn.keys_values(noted)
-        writes, _ = layer.attn.writes(noted, told, own, memory, held.words, None, None)
+        writes, _ = layer.attn.writes(noted, told, memory, held.words, None, None)
         phi_k = memory.key_features(writes.keys).movedim(2, 0).flatten(1, 3)  # (G, n, F)
         if memory.words is None:
             losses.append(lookup.missed(products(phi_q, phi_k[:, lookup.asked_for]))[0])

@@ -63,9 +63,8 @@ class Read:
 
     batch: Batch
     lookup: Lookup
-    noted: dict[
-        int, Tensor
-    ]  # by layer, (B, T, d): what its write gate looks at; in bfloat16, for there are many
+    # what write gates look at, (B, T, d) by layer; in bfloat16, for there are many
+    noted: dict[int, Tensor]
 
 
 def learn_write_gates(
