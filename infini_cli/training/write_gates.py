@@ -160,7 +160,7 @@ def missed(model: InfiniTransformer, read: Read, table: Tensor, swapped: Tensor 
     for layer, parameters in zip(memory.layers, model.memories(), strict=True):
         keys, queries = keys_and_queries(word_keys_of(parameters), told, asking, lookup, memory.key_shift)
         gate = cast(WriteGate, parameters.write)
-        noted = F.dropout(read.noted[memory.gate_layer(layer)].float(), _DROPPED, gate.training)
+        noted = F.dropout(read.noted[memory.gate_layer(layer)].float(), _DROPPED)
         strength = gate.strength(noted).transpose(0, 1).flatten(1)  # (G, n)
         sought = [strength[g, lookup.sought(task)] for g, task in enumerate(lookup.tasks(len(strength)))]
         losses.append(
