@@ -23,7 +23,8 @@ class SharedReader:
 
     def __init__(self, model: InfiniTransformer) -> None:
         self._model = model
-        self._kept: OrderedDict[bytes, Tensor] = OrderedDict()  # by tokens: (T, d) below the first memory
+        # (T, d) below the first memory, by whether anything was read before the segment, and its tokens
+        self._kept: OrderedDict[tuple[bool, bytes], Tensor] = OrderedDict()
 
     def read(self, segments: npt.NDArray[np.int64], state: MemoryState) -> MemoryState:
         """The state after segments (B, S, T)."""
@@ -34,18 +35,20 @@ class SharedReader:
         turns = model.turns(0, segments.shape[-1])
         memories = model.by_layer(state)
         words = model.words(torch.from_numpy(segments).to(model.device))
-        x = self._below(segments, first)
+        behind = model.behind(state, None, segments.shape[1])  # (B, S)
+        x = self._below(segments, first, behind)
         after: list[LayerMemory] = []
         for index in range(first, top):
-            x, memory = model.layers[index](x, words, turns, memories[index], None, None)
+            x, memory = model.layers[index](x, words, turns, memories[index], None, None, behind=behind)
             if memory is not None:
                 after.append(memory)
-        return (*after, *model.write(x, words, state[len(after) :]))
+        return (*after, *model.write(x, words, state[len(after) :], behind))
 
-    def _below(self, segments: npt.NDArray[np.int64], first: int) -> Tensor:
+    def _below(self, segments: npt.NDArray[np.int64], first: int, behind: Tensor | None) -> Tensor:
         """What the layers below `first` make of the segments: (B, S, T, d)."""
         rows = segments.reshape(-1, segments.shape[-1])
-        keys = [row.tobytes() for row in rows]
+        after = np.ones(len(rows), dtype=bool) if behind is None else behind.flatten().cpu().numpy()
+        keys = [(bool(b), row.tobytes()) for b, row in zip(after, rows, strict=True)]
         found = {key: self._kept[key] for key in set(keys) & self._kept.keys()}
         missing = {key: row for key, row in zip(keys, rows, strict=True) if key not in found}
         if missing:
@@ -53,8 +56,9 @@ class SharedReader:
             words = self._model.words(tokens.unsqueeze(0))
             x = words.embedded  # (1, N, T, d)
             turns = self._model.turns(0, tokens.shape[-1])
+            told = torch.tensor([[read for read, _ in missing]], device=self._model.device)  # (1, N)
             for layer in self._model.layers[:first]:
-                x, _ = layer(x, words, turns, None, None, None)
+                x, _ = layer(x, words, turns, None, None, None, behind=told)
             found |= zip(missing, x[0], strict=True)
         for key in keys:
             # a copy: a view would keep all segments of its pass

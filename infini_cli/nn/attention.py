@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infini_cli.nn.config import MemoryConfig, ModelConfig
+from infini_cli.nn.lora import linear
 from infini_cli.nn.memory import LayerMemory, empty_rows, features, retrieve, update, written
 from infini_cli.nn.rope import rotate
 from infini_cli.nn.window import LayerWindow
@@ -121,10 +122,12 @@ class MemoryParameters(nn.Module):
 
     def share(self, hidden: Tensor) -> Tensor:
         """How much of its attention a token takes from the memory: hidden (…, T, d) to (…, H, T), or (H, 1) for all."""
+        return torch.sigmoid(self.openness(hidden))
+
+    def openness(self, hidden: Tensor) -> Tensor:
+        """The same before the sigmoid: from none to all."""
         beta = self.beta.unsqueeze(-1)
-        if self.read is not None:
-            beta = beta + self.read(hidden.float()).transpose(-1, -2)
-        return torch.sigmoid(beta)
+        return beta if self.read is None else beta + self.read(hidden.float()).transpose(-1, -2)
 
 
 class Writes(NamedTuple):
@@ -150,15 +153,15 @@ class Attention(nn.Module):
         self.k_norm = nn.RMSNorm(config.head_dim, config.norm_eps) if config.qk_norm else None
         self.memory_config = config.memory if carries_memory else None
 
-    def queries(self, hidden: Tensor) -> Tensor:
+    def queries(self, hidden: Tensor, behind: Tensor | None = None) -> Tensor:
         """Un-rotated queries: hidden (…, T, d) to (…, H, T, D)."""
-        q = split_heads(self.q(hidden), self.config.n_heads)
+        q = split_heads(linear(self.q, hidden, behind), self.config.n_heads)
         return q if self.q_norm is None else self.q_norm(q)
 
-    def keys_values(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_values(self, hidden: Tensor, behind: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Un-rotated keys and values: hidden (…, T, d) to (…, G, T, D) each."""
-        k = split_heads(self.k(hidden), self.config.n_kv_heads)
-        v = split_heads(self.v(hidden), self.config.n_kv_heads)
+        k = split_heads(linear(self.k, hidden, behind), self.config.n_kv_heads)
+        v = split_heads(linear(self.v, hidden, behind), self.config.n_kv_heads)
         return (k if self.k_norm is None else self.k_norm(k)), v
 
     def forward(
@@ -171,21 +174,23 @@ class Attention(nn.Module):
         valid: Tensor | None = None,
         fresh: Tensor | None = None,
         noted: Tensor | None = None,
+        behind: Tensor | None = None,
     ) -> tuple[Tensor, LayerMemory | None]:
         """Many segments at once: hidden (B, S, T, d) to (B, S, T, d) and the memory after the last of them.
 
         noted (B, S, T, d): what write gates look at; by default the same as attention, hidden.
+        behind (B, S) bool: whether the row has read anything before the segment; see LoRAConfig.after_reading.
         valid (B, S, T) bool: False marks padding at a row's end, which is never written.
         fresh (B, S) bool: True where a row begins a new document, before which its memory is emptied.
         """
-        q, (k, v) = self.queries(hidden), self.keys_values(hidden)
+        q, (k, v) = self.queries(hidden, behind), self.keys_values(hidden, behind)
         cos, sin = rotations
         attended = local_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, self.config.sliding_window)
         if memory is not None and parameters is not None:
             noted = hidden if noted is None else noted
             recalled, seen, memory = self.walk(noted, words, q, k, v, parameters, memory, valid, fresh)
             attended = mix(attended, recalled, seen, parameters.share(hidden))
-        return self.o(join_heads(attended)), memory
+        return linear(self.o, join_heads(attended), behind), memory
 
     def walk(
         self,
@@ -231,11 +236,13 @@ class Attention(nn.Module):
         memory: LayerMemory,
         valid: Tensor | None = None,
         fresh: Tensor | None = None,
+        behind: Tensor | None = None,
     ) -> LayerMemory:
         """The memory after these segments and nothing else: where nobody needs what the layer makes of them."""
         config = self.memory_config
         assert config is not None
-        writes, read_last = self.writes(noted, words, parameters, memory.words, valid, fresh)
+        own = None if parameters.made_of_words else self.keys_values(noted, behind)
+        writes, read_last = self.writes(noted, words, parameters, memory.words, valid, fresh, own)
         for s, write in enumerate(folded(writes, parameters)):
             memory = memory if fresh is None else empty_rows(memory, fresh[:, s])
             memory = update(memory, *write, rule=config.update, eps=config.eps)
@@ -249,18 +256,16 @@ class Attention(nn.Module):
         before: Tensor,
         valid: Tensor | None,
         fresh: Tensor | None,
-        own: tuple[Tensor, Tensor] | None = None,
+        own: tuple[Tensor, Tensor] | None,
     ) -> tuple[Writes, Tensor]:
         """What the segments write.
 
-        noted (B, S, T, d): what write gates look at; own: attention's keys and values (B, S, G, T, D), by
-        default made of noted where they are needed.
+        noted (B, S, T, d): what write gates look at; own: attention's keys and values (B, S, G, T, D), which
+        are not needed where both are made of words.
         Takes the sums of the words read before them, and returns those after the last one: see LayerMemory.words.
         """
         config = self.memory_config
         assert config is not None
-        if own is None and not parameters.made_of_words:
-            own = self.keys_values(noted)
         k, v = (None, None) if own is None else own
         keys, read_last = parameters.keys(k, words, before, shift=config.key_shift, valid=valid, fresh=fresh)
         values = parameters.values(v, words)  # (B, S, G, T, D)
@@ -278,9 +283,13 @@ class Attention(nn.Module):
         parameters: MemoryParameters | None,
         memory: LayerMemory | None,
         window: LayerWindow,
+        behind: Tensor | None = None,
     ) -> Tensor:
-        """The next tokens of the local window: hidden (B, T, d) to (B, T, d); the memory is only read."""
-        q, (k, v) = self.queries(hidden), self.keys_values(hidden)
+        """The next tokens of the local window: hidden (B, T, d) to (B, T, d); the memory is only read.
+
+        behind (B,) bool: whether the row has read anything; see LoRAConfig.after_reading.
+        """
+        q, (k, v) = self.queries(hidden, behind), self.keys_values(hidden, behind)
         cos, sin = rotations
         keys, values = window.append(rotate(k, cos, sin), v)  # (B, G, P+T, D)
         attended = local_attention(rotate(q, cos, sin), keys, values, self.config.sliding_window)
@@ -289,7 +298,7 @@ class Attention(nn.Module):
             phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
             recalled = self._by_head(retrieve(phi_q, memory, self.memory_config.eps), q)
             attended = mix(attended, recalled, written(memory), parameters.share(hidden))
-        return self.o(join_heads(attended))
+        return linear(self.o, join_heads(attended), behind)
 
 
 def earlier(k: Tensor, shift: int) -> Tensor:

@@ -23,6 +23,7 @@ class LoRAConfig:
     alpha: float  # the update is scaled by alpha / rank
     targets: tuple[str, ...]  # of TARGETS
     layers: tuple[int, ...] = ()  # in which they are adapted; empty: in every layer
+    after_reading: bool = False  # only behind something that was read: before that the network is its base
 
     def __post_init__(self) -> None:
         if self.rank < 1:
@@ -35,12 +36,13 @@ class LoRAConfig:
 class LoRALinear(nn.Module):
     """A linear layer with a low-rank update; its weight and bias keep their names and are frozen."""
 
-    def __init__(self, base: nn.Linear, *, rank: int, alpha: float) -> None:
+    def __init__(self, base: nn.Linear, *, rank: int, alpha: float, after_reading: bool = False) -> None:
         super().__init__()
         base.requires_grad_(False)
         self.weight = base.weight  # (O, I)
         self.bias = base.bias
         self.scale = alpha / rank
+        self.after_reading = after_reading
         outputs, inputs = base.weight.shape
         device = base.weight.device
         self.lora_a = nn.Parameter(torch.empty(rank, inputs, dtype=torch.float32, device=device))
@@ -48,9 +50,14 @@ class LoRALinear(nn.Module):
         self.lora_b = nn.Parameter(torch.zeros(outputs, rank, dtype=torch.float32, device=device))
         nn.init.kaiming_uniform_(self.lora_a, a=math.sqrt(5))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (…, I) to (…, O), in x's dtype."""
-        low = F.linear(x, self.lora_a.to(x.dtype))  # (…, r)
+    def forward(self, x: Tensor, behind: Tensor | None = None) -> Tensor:
+        """x (…, T, I) to (…, T, O), in x's dtype.
+
+        behind (…) bool: whether anything was read before these tokens; by default it was.
+        """
+        low = F.linear(x, self.lora_a.to(x.dtype))  # (…, T, r)
+        if self.after_reading and behind is not None:
+            low = low * behind[..., None, None]
         return F.linear(x, self.weight, self.bias) + self.scale * F.linear(low, self.lora_b.to(x.dtype))
 
     def merged(self) -> nn.Linear:
@@ -69,15 +76,25 @@ def inject(model: nn.Module, config: LoRAConfig) -> list[str]:
     for name in names:
         base = model.get_submodule(name)
         assert isinstance(base, nn.Linear)
-        _replace(model, name, LoRALinear(base, rank=config.rank, alpha=config.alpha))
+        adapted = LoRALinear(base, rank=config.rank, alpha=config.alpha, after_reading=config.after_reading)
+        _replace(model, name, adapted)
     return names
 
 
+def linear(module: nn.Module, x: Tensor, behind: Tensor | None) -> Tensor:
+    """What a linear layer, adapted or not, makes of x (…, T, I); behind: see LoRALinear.forward."""
+    return module(x, behind) if isinstance(module, LoRALinear) else module(x)
+
+
 def merge(model: nn.Module) -> None:
-    """Put plain linear layers, with the updates added to their weights, in the place of every LoRALinear."""
+    """Put plain linear layers, with the updates added to their weights, in the place of every LoRALinear.
+
+    Those that act only after reading stay as they are: their weights are those of the base as well.
+    """
     with torch.no_grad():
         for name, module in list(adapted_modules(model)):
-            _replace(model, name, module.merged())
+            if not module.after_reading:
+                _replace(model, name, module.merged())
 
 
 def adapted_modules(model: nn.Module) -> Iterator[tuple[str, LoRALinear]]:

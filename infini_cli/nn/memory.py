@@ -125,3 +125,10 @@ def update(
 def written(memory: LayerMemory) -> Tensor:
     """(B, G) bool: whether anything was ever written; an empty memory takes no part in attention."""
     return (memory.norm != 0).any(dim=-1)
+
+
+def has_read(state: MemoryState) -> Tensor:
+    """(B,) bool: whether a row has read anything; there has to be a memory layer."""
+    # sums of words tell of a text of which nothing was written
+    held = [(t != 0).flatten(1).any(dim=1) for layer in state for t in (layer.norm, layer.words)]
+    return torch.stack(held).any(dim=0)

@@ -14,7 +14,8 @@ from torch.utils.checkpoint import checkpoint
 
 from infini_cli.nn.attention import Attention, MemoryParameters, Rotations
 from infini_cli.nn.config import ModelConfig
-from infini_cli.nn.memory import LayerMemory, MemoryState
+from infini_cli.nn.lora import adapted_modules, linear
+from infini_cli.nn.memory import LayerMemory, MemoryState, has_read
 from infini_cli.nn.rope import inverse_frequencies, rotations
 from infini_cli.nn.window import Window
 from infini_cli.nn.word_keys import Words
@@ -29,8 +30,9 @@ class MLP(nn.Module):
         self.up = nn.Linear(config.d_model, config.d_ff, bias=False)
         self.down = nn.Linear(config.d_ff, config.d_model, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.silu(self.gate(x)) * self.up(x))
+    def forward(self, x: Tensor, behind: Tensor | None = None) -> Tensor:
+        opened = F.silu(linear(self.gate, x, behind))
+        return linear(self.down, opened * linear(self.up, x, behind), behind)
 
 
 class Layer(nn.Module):
@@ -56,12 +58,13 @@ class Layer(nn.Module):
         valid: Tensor | None,
         fresh: Tensor | None,
         noted: Tensor | None = None,
+        behind: Tensor | None = None,
     ) -> tuple[Tensor, LayerMemory | None]:
         attended, memory = self.attn(
-            self.attn_norm(x), words, turns, self.memory, memory, valid, fresh, noted
+            self.attn_norm(x), words, turns, self.memory, memory, valid, fresh, noted, behind
         )
         x = x + attended
-        return x + self.mlp(self.mlp_norm(x)), memory
+        return x + self.mlp(self.mlp_norm(x), behind), memory
 
 
 class InfiniTransformer(nn.Module):
@@ -105,12 +108,13 @@ class InfiniTransformer(nn.Module):
         after: list[LayerMemory] = []
         words = self.words(tokens)
         x = words.embedded  # (B, S, T, d)
+        behind = self.behind(state, fresh, tokens.shape[1])
         noted = None  # what all write gates look at
         write_layer = None if self.config.memory is None else self.config.memory.write_layer
         for index, (layer, memory) in enumerate(zip(self.layers, memories, strict=True)):
             if index == write_layer:
                 noted = cast(Layer, layer).attn_norm(x)
-            given = (x, words, turns, memory, valid, fresh, noted)
+            given = (x, words, turns, memory, valid, fresh, noted, behind)
             if self.checkpoint_layers and torch.is_grad_enabled() and x.requires_grad:
                 x, memory = checkpoint(layer, *given, use_reentrant=False)
             else:
@@ -130,17 +134,19 @@ class InfiniTransformer(nn.Module):
         after: list[LayerMemory] = []
         words = self.words(tokens)
         x = words.embedded  # (B, S, T, d)
+        behind = self.behind(state, fresh, tokens.shape[1])
         for layer, memory in zip(self.layers[: self.config.memory.reading_depth], memories, strict=False):
-            x, memory = layer(x, words, turns, memory, valid, fresh)
+            x, memory = layer(x, words, turns, memory, valid, fresh, behind=behind)
             if memory is not None:
                 after.append(memory)
-        return (*after, *self.write(x, words, state[len(after) :], valid=valid, fresh=fresh))
+        return (*after, *self.write(x, words, state[len(after) :], behind, valid=valid, fresh=fresh))
 
     def write(
         self,
         x: Tensor,
         words: Words,
         state: MemoryState,
+        behind: Tensor | None = None,
         *,
         valid: Tensor | None = None,
         fresh: Tensor | None = None,
@@ -156,7 +162,7 @@ class InfiniTransformer(nn.Module):
         for index, held in zip(memory.layers[-len(state) :], state, strict=True):
             layer = cast(Layer, self.layers[index])
             assert layer.memory is not None
-            after.append(layer.attn.write(noted, words, layer.memory, held, valid, fresh))
+            after.append(layer.attn.write(noted, words, layer.memory, held, valid, fresh, behind))
         return tuple(after)
 
     def extend(self, tokens: Tensor, state: MemoryState, window: Window) -> Tensor:
@@ -164,17 +170,33 @@ class InfiniTransformer(nn.Module):
 
         Raises ValueError when they do not fit into the window.
         """
+        return self.logits(self.norm(self.extend_each(tokens, state, window)[:, -1]))
+
+    def extend_each(self, tokens: Tensor, state: MemoryState, window: Window) -> Tensor:
+        """The same for every one of the tokens, as the last layer's output (B, T, d) before the last norm."""
         start, length = window.length, tokens.shape[-1]
         if start + length > window.capacity:
             raise ValueError(f"{start} + {length} tokens do not fit into a window of {window.capacity}")
         turns = self.turns(start, length)
         words = self.words(tokens)
         x = words.embedded  # (B, T, d)
+        behind = None if (read := self.behind(state, None, 1)) is None else read[:, 0]  # (B,)
         for module, memory, held in zip(self.layers, self.by_layer(state), window.layers, strict=True):
             layer = cast(Layer, module)
-            x = x + layer.attn.extend(layer.attn_norm(x), words, turns, layer.memory, memory, held)
-            x = x + layer.mlp(layer.mlp_norm(x))
-        return self.logits(self.norm(x[:, -1]))
+            x = x + layer.attn.extend(layer.attn_norm(x), words, turns, layer.memory, memory, held, behind)
+            x = x + layer.mlp(layer.mlp_norm(x), behind)
+        return x
+
+    def behind(self, state: MemoryState, fresh: Tensor | None, segments: int) -> Tensor | None:
+        """(B, S) bool: whether a row has read anything before each of its next segments.
+
+        None where no weights depend on it: see LoRAConfig.after_reading. fresh: see Attention.forward.
+        """
+        if not state or not any(module.after_reading for _, module in adapted_modules(self)):
+            return None
+        before = has_read(state).unsqueeze(1)  # (B, 1)
+        behind = torch.cat((before, before.new_ones(len(before), segments - 1)), dim=1)
+        return behind if fresh is None else behind & ~fresh
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Float32 logits (…, V) of normed hidden states (…, d)."""

@@ -1,7 +1,9 @@
-"""The local window of generation: the keys and values of the tokens that are still attended to exactly.
+"""The local window: the keys and values of the tokens that are still attended to exactly.
 
 Shapes: B batch, G key/value heads, P tokens held, T new tokens, D head size.
 """
+
+import sys
 
 import torch
 from torch import Tensor
@@ -10,13 +12,27 @@ from infini_cli.nn.config import ModelConfig
 
 
 class LayerWindow:
-    """Rotated keys and values of one layer, in buffers of fixed capacity."""
+    """Rotated keys and values of one layer, in tensors made anew with each addition: gradients flow through."""
 
-    def __init__(self, shape: tuple[int, int, int, int], dtype: torch.dtype, device: torch.device) -> None:
-        self.keys = torch.empty(shape, dtype=dtype, device=device)  # (B, G, capacity, D)
-        self.values = torch.empty_like(self.keys)
+    def __init__(self, keys: Tensor, values: Tensor, words: Tensor | None = None) -> None:
+        self.keys, self.values = keys, values  # (B, G, P, D)
+        self.length = keys.shape[-2]
+        self.words = words  # sums of the words so far: see WordKeys
+
+    def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Add (B, G, T, D) each; return all that is held, (B, G, P+T, D) each."""
+        self.keys = torch.cat((self.keys, keys), dim=-2)
+        self.values = torch.cat((self.values, values), dim=-2)
+        self.length += keys.shape[-2]
+        return self.keys, self.values
+
+
+class BufferedLayer(LayerWindow):
+    """The same in buffers of fixed capacity, without gradients: for tokens that come one by one."""
+
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
+        super().__init__(keys, values)  # (B, G, capacity, D), of which nothing is filled
         self.length = 0
-        self.words: Tensor | None = None  # sums of the words so far: see WordKeys
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add (B, G, T, D) each; return views of all that is held, (B, G, P+T, D) each."""
@@ -35,7 +51,34 @@ class Window:
     ) -> None:
         shape = (batch, config.n_kv_heads, capacity, config.head_dim)
         self.capacity = capacity
-        self.layers = [LayerWindow(shape, dtype, device) for _ in range(config.n_layers)]
+        self.layers: list[LayerWindow] = [
+            BufferedLayer(*(torch.empty(shape, dtype=dtype, device=device) for _ in range(2)))
+            for _ in range(config.n_layers)
+        ]
+
+    @classmethod
+    def growing(cls, config: ModelConfig, dtype: torch.dtype, device: torch.device) -> "Window":
+        """A window of one row without an end, through which gradients flow."""
+        window = cls(config, 0, dtype, device)
+        window.capacity = sys.maxsize
+        window.layers = [LayerWindow(layer.keys, layer.values) for layer in window.layers]
+        return window
+
+    def branched(self, rows: int) -> "Window":
+        """So many rows (from a growing window of one) that all begin with what this one holds."""
+
+        def spread(held: Tensor) -> Tensor:
+            return held.expand(rows, *held.shape[1:])
+
+        window = object.__new__(Window)
+        window.capacity = self.capacity
+        window.layers = [
+            LayerWindow(
+                spread(layer.keys), spread(layer.values), None if layer.words is None else spread(layer.words)
+            )
+            for layer in self.layers
+        ]
+        return window
 
     @property
     def length(self) -> int:

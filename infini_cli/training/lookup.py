@@ -147,18 +147,21 @@ def lookup_loss(
     told, asking = model.words(batch.documents), model.words(batch.tokens.unsqueeze(1))
     config = model.config.memory
     assert config is not None
+    behind = model.behind(before, None, batch.documents.shape[1])
+    asked_behind = None if behind is None else behind.new_ones(len(batch.tokens), 1)
     losses = []
     for index, held in zip(config.layers, before, strict=True):
         layer = cast(Layer, model.layers[index])
         memory = layer.memory
         assert memory is not None
         if memory.words is None:
-            q = layer.attn.queries(asked[index])  # (Q, 1, H, L, D)
+            q = layer.attn.queries(asked[index], asked_behind)  # (Q, 1, H, L, D)
         else:
             q, _ = memory.words.queries(asking)  # (Q, 1, G, L, D)
         phi_q = memory.query_features(at(q, lookup.wanted))  # (H or G, N, F)
         noted = read[config.gate_layer(index)]
-        writes, _ = layer.attn.writes(noted, told, memory, held.words, None, None)
+        own = None if memory.made_of_words else layer.attn.keys_values(noted, behind)
+        writes, _ = layer.attn.writes(noted, told, memory, held.words, None, None, own)
         phi_k = memory.key_features(writes.keys).movedim(2, 0).flatten(1, 3)  # (G, n, F)
         if memory.words is None:
             losses.append(lookup.missed(products(phi_q, phi_k[:, lookup.asked_for]))[0])

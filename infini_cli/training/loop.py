@@ -23,6 +23,7 @@ from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.calibration import whiten_maps
 from infini_cli.training.curriculum import Place
+from infini_cli.training.listening import listening_loss
 from infini_cli.training.lookup import attention_inputs, lookup_loss
 from infini_cli.training.losses import (
     asked_after,
@@ -93,7 +94,8 @@ class Step(nn.Module):
         looked_up = weights.lookup > 0 and len(batch.sources) > 0
         memory = self.recipe.memory
         traced = memory.layers if looked_up else ()
-        asking = () if memory.word_keys else traced
+        listened = weights.listening > 0 and len(batch.sources) > 0
+        asking = memory.layers if listened else () if memory.word_keys else traced
         with attention_inputs(self.model, [memory.gate_layer(layer) for layer in traced]) as read:
             after = read_documents(self.model, batch, before)
         with attention_inputs(self.model, asking) as asked:
@@ -102,6 +104,8 @@ class Step(nn.Module):
         loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
         if looked_up:
             loss = loss + weights.lookup * lookup_loss(self.model, batch, before, read, asked)
+        if listened:
+            loss = loss + weights.listening * listening_loss(self.model, batch, asked)
         return loss, exact_rows(scored, len(batch.questions)), writing.detach()
 
 
@@ -182,6 +186,9 @@ def train(
     step_module: nn.Module = Step(model, teacher, recipe)
     optimizer = make_optimizer(model, recipe.optimizer)
     progress, backgrounds = resume(folder / CHECKPOINT, recipe, model, optimizer)
+    if rank == 0 and not (folder / CHECKPOINT).exists():
+        # what comes before the stages may have taken longer than they will
+        save(folder / CHECKPOINT, recipe, model, optimizer, progress, [])
     background = backgrounds[rank] if len(backgrounds) == workers else None
     if workers > 1:
         step_module = DistributedDataParallel(step_module, find_unused_parameters=True)

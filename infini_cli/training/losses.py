@@ -11,9 +11,12 @@ from torch import Tensor
 
 from infini_cli.nn.memory import MemoryState, empty_rows, empty_state, take_rows
 from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.nn.window import Window
 from infini_cli.training.batches import IGNORED, Batch
 from infini_cli.training.recipe import Losses
 from infini_cli.training.tasks.sample import Question
+
+_ALIKE = 64  # tokens that questions have in common from which on they are run once
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,26 @@ def writing_strength(before: MemoryState, after: MemoryState, n_tokens: int) -> 
 def score(model: InfiniTransformer, batch: Batch, state: MemoryState, *, together: bool = False) -> Scored:
     """Logits of the answers' tokens behind a state of Q rows, with the LM head run at those positions only.
 
+    What many questions to the same document begin with, such as passages, is run once for all of them.
+
     together: all questions in one pass, however much longer some are than others.
     """
     wanted = batch.targets != IGNORED  # (Q, L-1)
     places = torch.arange(1, wanted.shape[1] + 1, device=wanted.device)
     lengths = (wanted * places).amax(dim=1)  # (Q,) up to the last scored token
-    groups = [torch.arange(len(lengths), device=lengths.device)] if together else _of_like_length(lengths)
+    everything = torch.arange(len(lengths), device=lengths.device)
     logits, row = [], []
-    for rows in groups:
+    shared = [] if together else _that_begin_alike(batch)
+    for rows, start in shared:
+        longest = int(lengths[rows].max())
+        hidden = _branched(
+            model, batch.tokens[rows, :longest], start, take_rows(state, rows)
+        )  # (Q', L'-start, d)
+        scored = wanted[rows, start:longest]
+        logits.append(hidden[scored])
+        row.append(rows[scored.nonzero()[:, 0]])
+    alone = everything[~torch.isin(everything, torch.cat([everything[:0], *(rows for rows, _ in shared)]))]
+    for rows in [alone] if together else [alone[group] for group in _of_like_length(lengths[alone])]:
         longest = int(lengths[rows].max())
         hidden, _ = model.hidden(batch.tokens[rows, None, :longest], take_rows(state, rows))  # (Q', 1, L', d)
         scored = wanted[rows, :longest]
@@ -67,6 +82,29 @@ def score(model: InfiniTransformer, batch: Batch, state: MemoryState, *, togethe
     rows = torch.cat(row)
     order = rows.argsort(stable=True)
     return Scored(model.logits(torch.cat(logits)[order]), batch.targets[wanted], rows[order])
+
+
+def _that_begin_alike(batch: Batch) -> list[tuple[Tensor, int]]:
+    """Rows of questions to one document that have at least _ALIKE tokens in common, and how many those are."""
+    found = []
+    alone = torch.tensor([question.alone for question in batch.questions], device=batch.rows.device)
+    for document in batch.rows.unique():
+        rows = ((batch.rows == document) & ~alone).nonzero()[:, 0]
+        tokens = batch.tokens[rows]
+        alike = int((tokens == tokens[:1]).all(dim=0).cumprod(dim=0).sum())
+        # a scored token stands behind what is shared
+        alike = min([alike, *(len(batch.questions[row].prompt) - 1 for row in rows.tolist())])
+        if len(rows) > 1 and alike >= _ALIKE:
+            found.append((rows, alike))
+    return found
+
+
+def _branched(model: InfiniTransformer, tokens: Tensor, start: int, state: MemoryState) -> Tensor:
+    """Normed hidden states (Q, L - start, d) of what follows the first `start` of tokens (Q, L), which are alike."""
+    first = torch.zeros(1, dtype=torch.long, device=tokens.device)
+    window = Window.growing(model.config, model.dtype, model.device)
+    model.extend_each(tokens[:1, :start], take_rows(state, first), window)
+    return model.norm(model.extend_each(tokens[:, start:], state, window.branched(len(tokens))))
 
 
 def _of_like_length(lengths: Tensor) -> list[Tensor]:

@@ -57,6 +57,7 @@ class Losses:
 
     text: float = 0.1  # cross-entropy of text that goes on after a document
     distill: float = 0.0  # KL to the base model that sees the needed text in its window
+    listening: float = 0.0  # -log of read gates being open where an answer is to be read: see listening.py
     lookup: float = 0.0  # -log of what reads give the tokens that hold an answer: see lookup.py
     replay: float = 0.5  # KL to the base model on requests that have nothing to do with the document
 
@@ -163,6 +164,8 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
         if not (recipe.memory.word_keys and recipe.memory.write_gate):
             raise ValueError("write_gates needs a memory with word_keys and write_gate")
         parse_mixture(recipe.write_gates.mixture)
+    if recipe.losses.listening and not recipe.memory.read_gate:
+        raise ValueError("listening needs a memory with read_gate")
     return recipe
 
 

@@ -71,11 +71,12 @@ class _Reading:
     passages: tuple[str, ...]
 
 
-def _reading_squad(rng: Random, setting: Setting) -> _Reading:
-    """One passage after single sentences of others, as `ask` puts them, and up to two questions.
+def _reading_squad(rng: Random, setting: Setting, n_questions: int) -> _Reading:
+    """One passage after single sentences of others, as `ask` puts them, and questions.
 
-    The second question has an answer where the first has none, and the other way round: with the same passages in the
-    window, only reading tells them apart. Sometimes search has brought another passage than the one that answers.
+    The second question has an answer where the first has none, and the other way round, and so on: with the same
+    passages in the window, only reading tells them apart. Sometimes search has brought another passage than the one
+    that answers.
     """
     article = rng.choice(setting.corpus.passage_sets("squad", setting.split))
     answerable = rng.random() < 0.5
@@ -94,12 +95,15 @@ def _reading_squad(rng: Random, setting: Setting) -> _Reading:
         answer in text for answer in question.answers for text in passages
     ):
         question = replace(question, answers=())
-    contrasts = [
-        each
-        for each in article.questions
-        if each.needed == (main,) and bool(each.answers) != bool(question.answers)
-    ]
-    return _Reading((question, *rng.sample(contrasts, min(1, len(contrasts)))), passages)
+    of_passage = [each for each in article.questions if each.needed == (main,) and each is not question]
+    rng.shuffle(of_passage)
+    asked = [question]
+    for _ in range(n_questions - 1):
+        # with and without an answer by turns, as long as there are both
+        of_passage.sort(key=lambda each: bool(each.answers) == bool(asked[-1].answers))
+        asked += of_passage[:1]
+        del of_passage[:1]
+    return _Reading(tuple(asked), passages)
 
 
 def _reading_hotpotqa(rng: Random, setting: Setting) -> _Reading:
@@ -116,17 +120,21 @@ def _reading_hotpotqa(rng: Random, setting: Setting) -> _Reading:
     return _Reading((question,), tuple(entry.passages[index] for index in shown))
 
 
-def make_passage_reading(rng: Random, setting: Setting, *, source: str | None = None) -> Sample:
+def make_passage_reading(
+    rng: Random, setting: Setting, *, source: str | None = None, n_questions: int = 2
+) -> Sample:
     """Passages in the window, with the answer or without it, and the memory of the same document behind them.
 
     Unanswerable questions, and those whose passage search missed, are answered with the refusal.
 
     Args:
         source: "squad" or "hotpotqa"; mostly the first by default.
+        n_questions: at most, over a passage of the first; one over those of the second.
     """
     source = rng.choices(("squad", "hotpotqa"), (5, 1))[0] if source is None else source
-    read = _reading_squad if source == "squad" else _reading_hotpotqa
-    reading = read(rng, setting)
+    reading = (
+        _reading_squad(rng, setting, n_questions) if source == "squad" else _reading_hotpotqa(rng, setting)
+    )
     # the document holds as many of the passages as it has room for, in book prose
     inserted: list[Insertion] = []
     room = LARGEST_SHARE * setting.n_tokens

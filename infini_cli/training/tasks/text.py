@@ -36,7 +36,7 @@ def make_continuation(rng: Random, setting: Setting) -> Sample:
     return Sample("continuation", segments, (question,), {"books": prose.books})
 
 
-def make_replay(rng: Random, setting: Setting) -> Sample:
+def make_replay(rng: Random, setting: Setting, *, alone_share: float = ALONE_SHARE) -> Sample:
     """A plain request, a text to summarize, or running text, behind a document that has nothing to do with it.
 
     Whatever it is, the model should do as the base model does, which has no document, and writes the replies that both
@@ -69,6 +69,6 @@ def make_replay(rng: Random, setting: Setting) -> Sample:
         teacher_prompt=prompt,
         objective="replay",
         reply_tokens=0 if answer else REPLY_TOKENS,
-        alone=rng.random() < ALONE_SHARE,
+        alone=rng.random() < alone_share,
     )
     return Sample("replay", document.segments(setting.segment_length), (question,), {"kind": kind})

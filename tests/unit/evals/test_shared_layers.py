@@ -9,6 +9,7 @@ import torch
 from infini_cli.evals import shared_layers
 from infini_cli.evals.shared_layers import SharedReader
 from infini_cli.nn.checkpoint import load_base
+from infini_cli.nn.lora import LoRAConfig, adapted_modules, inject
 from infini_cli.nn.memory import empty_state
 from tests.unit.evals.conftest import BASE, MEMORY
 
@@ -29,6 +30,19 @@ def test_reading_is_that_of_the_model(monkeypatch, layers, kept):
     for one, other in zip(state, expected, strict=True):
         assert torch.allclose(one.matrix, other.matrix, atol=1e-4)
         assert torch.allclose(one.norm, other.norm, atol=1e-4)
+
+
+@torch.inference_mode()
+def test_updates_of_lower_layers_that_act_after_reading_do_so():
+    model = load_base(BASE, memory=dataclasses.replace(MEMORY, layers=(2,)), dtype=torch.float32)
+    inject(model, LoRAConfig(rank=2, alpha=2.0, targets=("mlp.up",), after_reading=True))
+    for _, module in adapted_modules(model):
+        torch.nn.init.normal_(module.lora_b)
+    patterns = np.random.default_rng(0).integers(0, 256, (2, 16))
+    segments = patterns[[[0, 0, 1, 0], [1, 0, 0, 1]]]
+    state = SharedReader(model).read(segments, empty_state(model.config, 2))
+    expected = model.read(torch.from_numpy(segments), empty_state(model.config, 2))
+    assert torch.allclose(state[0].matrix, expected[0].matrix, atol=1e-4)
 
 
 @torch.inference_mode()

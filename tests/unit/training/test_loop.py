@@ -13,9 +13,9 @@ from infini_cli.errors import UsageError
 from infini_cli.nn.adapter_info import read_adapter_info
 from infini_cli.nn.checkpoint import load_adapter, load_base
 from infini_cli.nn.config import MemoryConfig, memory_from_dict
-from infini_cli.nn.lora import LoRAConfig
+from infini_cli.nn.lora import LoRAConfig, adapted_modules, inject
 from infini_cli.nn.memory import empty_state, take_rows
-from infini_cli.training import loop
+from infini_cli.training import loop, losses
 from infini_cli.training.background import Background
 from infini_cli.training.batches import IGNORED, collate
 from infini_cli.training.curriculum import Place
@@ -242,3 +242,41 @@ def test_questions_of_like_length_are_asked_together_and_scored_the_same(setting
     torch.testing.assert_close(apart.logits, whole.logits, atol=1e-4, rtol=1e-4)
     assert torch.equal(apart.targets, whole.targets)
     assert torch.equal(apart.rows, whole.rows)
+
+
+@pytest.mark.parametrize("form", ["words", "paper-delta"])
+def test_what_questions_begin_with_is_run_once_and_teaches_the_same(setting, monkeypatch, form):
+    words = {"feature_map": "hedgehog", "word_keys": 12, "word_values": True} if form == "words" else {}
+    memory = MemoryConfig(layers=(1, 2), segment_length=512, beta_init=0.0, **words)
+    torch.manual_seed(0)
+    model = load_base(BASE, memory=memory, dtype=torch.float32).requires_grad_(False)
+    inject(model, LoRAConfig(rank=2, alpha=4.0, targets=("attn.k", "mlp.up"), after_reading=True))
+    for _, module in adapted_modules(model):
+        torch.nn.init.normal_(module.lora_b)
+    mixture = parse_mixture({"passage-reading": {"weight": 1, "source": "squad", "n_questions": 4}})
+    setting = dataclasses.replace(setting, n_segments=2)
+    batch = collate([make_sample(mixture, setting, f"{i}") for i in range(2)])
+    with torch.no_grad():
+        state = take_rows(read_documents(model, batch), batch.rows)
+    passes: list[tuple[int, ...]] = []
+    model.layers[0].mlp.register_forward_hook(
+        lambda module, given, result: passes.append(tuple(result.shape))
+    )
+
+    scored, gradients = {}, {}
+    for alike in (64, 10**9):
+        monkeypatch.setattr(losses, "_ALIKE", alike)
+        scored[alike] = score(model, batch, state)
+        loss = total_loss(scored[alike], batch.questions, Losses(), None)
+        gradients[alike] = torch.autograd.grad(loss, [module.lora_a for _, module in adapted_modules(model)])
+
+    once, each = scored.values()
+    assert torch.equal(once.rows, each.rows)
+    assert torch.equal(once.targets, each.targets)
+    torch.testing.assert_close(once.logits, each.logits, atol=1e-3, rtol=1e-3)
+    for one, other in zip(*gradients.values(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-3)
+    # two passages, each followed by its questions; the rest of the passes are those of whole prompts
+    questions = torch.bincount(batch.rows).tolist()
+    assert min(questions) > 1
+    assert [shape[0] for shape in passes[:4]] == [1, questions[0], 1, questions[1]]
