@@ -83,7 +83,8 @@ def train(
         session.reporter.quiet = session.reporter.quiet or not worker.speaks
         with session.reporter.progress(f"Training {plan.name}", total=1.0) as bar:
             gate_steps = plan.write_gates.batches + plan.write_gates.steps
-            shown = _Shown(session, bar, plan.word_lookup.steps, gate_steps)
+            read_steps = plan.read_gates.batches + plan.read_gates.steps
+            shown = _Shown(session, bar, plan.word_lookup.steps, gate_steps, read_steps)
             try:
                 trained = loop.train(
                     plan,
@@ -96,6 +97,7 @@ def train(
                     on_event=shown.event,
                     on_word_lookup=shown.word_lookup,
                     on_write_gates=shown.write_gates,
+                    on_read_gates=shown.read_gates,
                     stop_after_steps=steps,
                 )
             except KeyboardInterrupt:
@@ -109,11 +111,14 @@ def train(
 class _Shown:
     """Tells how training goes."""
 
-    def __init__(self, session: Session, bar: "Progress", word_steps: int, gate_steps: int) -> None:
+    def __init__(
+        self, session: Session, bar: "Progress", word_steps: int, gate_steps: int, read_steps: int
+    ) -> None:
         self._reporter = session.reporter
         self._bar = bar
         self._word_steps = word_steps
         self._gate_steps = gate_steps
+        self._read_steps = read_steps
         self._first: Event | None = None
         self._last: Event | None = None
 
@@ -127,6 +132,10 @@ class _Shown:
     def write_gates(self, step: int, loss: float) -> None:
         """Show a step of the training of write gates, which comes next."""
         self._bar.update(0.0, detail=f"write gates, step {step:,} of {self._gate_steps:,}, loss {loss:.3f}")
+
+    def read_gates(self, step: int, loss: float) -> None:
+        """Show a step of the training of read gates, the last before the stages."""
+        self._bar.update(0.0, detail=f"read gates, step {step:,} of {self._read_steps:,}, loss {loss:.3f}")
 
     def event(self, event: "Event") -> None:
         """Show a step, and an evaluation in a line that stays."""

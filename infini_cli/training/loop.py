@@ -23,7 +23,6 @@ from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.calibration import whiten_maps
 from infini_cli.training.curriculum import Place
-from infini_cli.training.listening import listening_loss
 from infini_cli.training.lookup import attention_inputs, lookup_loss
 from infini_cli.training.losses import (
     asked_after,
@@ -36,6 +35,7 @@ from infini_cli.training.losses import (
 )
 from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import make_optimizer, set_rate
+from infini_cli.training.read_gates import learn_read_gates, listening_loss
 from infini_cli.training.recall import Recall, measure_recall, pooled
 from infini_cli.training.recipe import Recipe, StageConfig
 from infini_cli.training.replies import with_replies
@@ -131,6 +131,7 @@ def train(
     on_event: Callable[[Event], None] = lambda event: None,
     on_word_lookup: Callable[[int, float, float], None] = lambda step, loss, right: None,
     on_write_gates: Callable[[int, float], None] = lambda step, loss: None,
+    on_read_gates: Callable[[int, float], None] = lambda step, loss: None,
     checkpoint_seconds: float = 120.0,
     stop_after_steps: int | None = None,
 ) -> Path:
@@ -145,6 +146,7 @@ def train(
         on_event: called after each step and each evaluation.
         on_word_lookup: called after each step of the training of word keys: see learn_word_keys.
         on_write_gates: called after each step of the training of write gates: see learn_write_gates.
+        on_read_gates: called after each step of the training of read gates: see learn_read_gates.
         checkpoint_seconds: at least so long between two checkpoints.
         stop_after_steps: end this process early, with a checkpoint.
 
@@ -180,6 +182,9 @@ def train(
                 if recipe.write_gates.steps:
                     seed = f"gates/{recipe.seed}"
                     learn_write_gates(model, setting, recipe.write_gates, seed, on_write_gates)
+                if recipe.read_gates.steps:
+                    seed = f"read/{recipe.seed}"
+                    learn_read_gates(model, setting, recipe.read_gates, seed, on_read_gates)
         if recipe.lora is not None:
             inject(model, recipe.lora)
     freeze(model)

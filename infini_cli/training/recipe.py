@@ -57,7 +57,7 @@ class Losses:
 
     text: float = 0.1  # cross-entropy of text that goes on after a document
     distill: float = 0.0  # KL to the base model that sees the needed text in its window
-    listening: float = 0.0  # -log of read gates being open where an answer is to be read: see listening.py
+    listening: float = 0.0  # -log of read gates being open where an answer is to be read: see read_gates.py
     lookup: float = 0.0  # -log of what reads give the tokens that hold an answer: see lookup.py
     replay: float = 0.5  # KL to the base model on requests that have nothing to do with the document
 
@@ -90,6 +90,17 @@ class WriteGates:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadGates:
+    """Last before the stages: how read gates learn; see read_gates.py."""
+
+    steps: int = 0  # 0: they learn in the stages alone
+    lr: float = 3e-2
+    batches: int = 16  # asked once, and learned from again and again
+    batch_documents: int = 8
+    mixture: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Evaluation:
     """The held-out questions asked now and then while training."""
 
@@ -109,6 +120,7 @@ class Recipe:
     lora: LoRAConfig | None = None
     word_lookup: WordLookup = WordLookup()
     write_gates: WriteGates = WriteGates()
+    read_gates: ReadGates = ReadGates()
     optimizer: Optimizer = Optimizer()
     losses: Losses = Losses()
     evaluation: Evaluation = Evaluation()
@@ -146,6 +158,7 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
         "lora": LoRAConfig,
         "word_lookup": WordLookup,
         "write_gates": WriteGates,
+        "read_gates": ReadGates,
         "optimizer": Optimizer,
         "losses": Losses,
         "evaluation": Evaluation,
@@ -164,8 +177,10 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
         if not (recipe.memory.word_keys and recipe.memory.write_gate):
             raise ValueError("write_gates needs a memory with word_keys and write_gate")
         parse_mixture(recipe.write_gates.mixture)
-    if recipe.losses.listening and not recipe.memory.read_gate:
-        raise ValueError("listening needs a memory with read_gate")
+    if (recipe.read_gates.steps or recipe.losses.listening) and not recipe.memory.read_gate:
+        raise ValueError("read_gates and listening need a memory with read_gate")
+    if recipe.read_gates.steps:
+        parse_mixture(recipe.read_gates.mixture)
     return recipe
 
 

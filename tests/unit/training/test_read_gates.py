@@ -1,4 +1,4 @@
-"""Teaching read gates where to listen."""
+"""Teaching read gates where to listen, before the stages and in them."""
 
 import dataclasses
 from math import log
@@ -12,10 +12,11 @@ from infini_cli.nn.config import MemoryConfig
 from infini_cli.nn.memory import empty_state, take_rows
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import Batch, collate
-from infini_cli.training.listening import listening_loss
 from infini_cli.training.lookup import attention_inputs
 from infini_cli.training.losses import read_documents, score
 from infini_cli.training.mixture import make_sample, parse_mixture
+from infini_cli.training.read_gates import ask, learn_read_gates, listening_loss, set_open, what_to_read
+from infini_cli.training.recipe import ReadGates
 from infini_cli.training.tasks.sample import Setting
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -88,3 +89,41 @@ def test_nothing_is_to_be_read_without_sources(setting, model):
         batch, targets=torch.full_like(batch.targets, -100).index_fill(1, torch.tensor([3]), 7)
     )
     assert float(listening_loss(model, batch, asked(model, batch))) == 0.0
+
+
+def test_questions_are_asked_with_gates_that_know(setting, model):
+    batch = batch_of(setting, "needle")
+    to_read, counted = what_to_read(model, batch)
+    seen, of_counted = ask(model, batch)
+
+    def answered(share: torch.Tensor) -> torch.Tensor:
+        state = take_rows(read_documents(model, batch), batch.rows)
+        with set_open(model, share), attention_inputs(model, (2,)) as inputs:
+            score(model, batch, state, together=True)
+        return inputs[2][:, 0]
+
+    open_, shut = answered(to_read), answered(torch.zeros_like(to_read))
+    assert torch.equal(open_[counted].bfloat16(), seen[2])
+    # what the first memory layer reads is seen by the second, at what is to be read and behind it alone
+    read = to_read.any(dim=1)
+    begins = read.float().argmax(dim=1)
+    rows = torch.arange(len(begins))
+    assert not torch.allclose(open_[rows, begins], shut[rows, begins], atol=1e-4)
+    assert torch.equal(open_[:, : int(begins.min())], shut[:, : int(begins.min())])
+    assert len(of_counted) == len(seen[1]) == int(counted.sum())
+    assert of_counted.shape[1] == model.config.n_heads
+    share = model.memories()[0].share(seen[1].float())
+    assert share.shape[0] == model.config.n_heads  # the gates' own again
+
+
+def test_gates_learn_before_the_stages_and_nothing_else_does(setting, model):
+    config = ReadGates(steps=60, lr=0.1, batches=3, batch_documents=2, mixture={"needle": 1.0})
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    losses: list[float] = []
+    setting = dataclasses.replace(setting, segment_length=512)
+    learn_read_gates(model, setting, config, "s", lambda step, loss: losses.append(loss))
+    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert {name.split("memory.")[1] for name in changed} == {"beta", "read.weight"}
+    assert losses[:3] == [0.0] * 3
+    assert losses[-1] < losses[3] / 3
+    assert len(losses) == 63
