@@ -151,7 +151,8 @@ def misheard(openness: Tensor, to_read: Tensor) -> Tensor:
 def what_to_read(model: InfiniTransformer, batch: Batch) -> tuple[Tensor, Tensor]:
     """What each head is to read (Q, H, L), 1 or 0, and which tokens (Q, L) tell a gate something, bool.
 
-    Those are all tokens of questions that have sources, but for padding.
+    Those are all tokens of questions that have sources, but for padding and an answer's end: what stands after a value
+    says that it ends there, so the network is to hear it without saying it, which the stages alone can teach.
     """
     lookup = Lookup.of(batch)
     heads = model.config.n_kv_heads
@@ -160,7 +161,7 @@ def what_to_read(model: InfiniTransformer, batch: Batch) -> tuple[Tensor, Tensor
     to_read[question, :, place] = lookup.tasks(heads).T.float()
     to_read = to_read.repeat_interleave(model.config.n_heads // heads, dim=1)  # (Q, H, L)
     scored = batch.targets != IGNORED
-    counted = scored.flip(1).cumsum(dim=1).flip(1) > 0
+    counted = scored.flip(1).cumsum(dim=1).flip(1) > 1
     with_sources = torch.zeros(len(scored), 1, dtype=torch.bool, device=model.device)
     with_sources[question] = True
     return to_read, counted & with_sources

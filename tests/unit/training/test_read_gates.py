@@ -71,16 +71,27 @@ def test_gates_learn_to_open_where_their_heads_are_to_read_and_nowhere_else(sett
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < min(0.2, before / 4)
-    # the second of the two heads of keys looks for where an answer begins, the first goes on from there
-    begins = (batch.targets != -100).float().argmax(dim=1)
-    rows = torch.arange(len(begins))
-    shares = model.memories()[0].share(seen[1])[:, 0]  # (Q, H, L)
-    first, second = shares.unflatten(1, (2, -1)).mean(dim=2).unbind(dim=1)
-    assert (second[rows, begins] > 0.5).all()
-    assert (first[rows, begins] < 0.5).all()
-    assert (first[rows, begins + 1] > 0.5).all()
-    assert (second[rows, begins + 1] < 0.5).all()
-    assert (shares[:, :, :5] < 0.5).all()
+    shares = model.memories()[0].share(seen[1])[:, 0].transpose(1, 2)  # (Q, L, H)
+    to_read, counted = what_to_read(model, batch)
+    wanted = to_read.transpose(1, 2)[counted]
+    assert shares[counted][wanted == 1].mean() > 0.8
+    assert shares[counted][wanted == 0].mean() < 0.2
+
+
+def test_one_head_reads_where_an_answer_begins_and_the_other_goes_on_to_its_end(setting, model):
+    batch = batch_of(setting, "needle")
+    to_read, counted = what_to_read(model, batch)
+    for row, question in enumerate(batch.questions):
+        begin = len(question.prompt) - 1
+        for_answer = to_read[row].unflatten(0, (2, -1))[
+            :, 0, begin : begin + len(question.answer)
+        ]  # (G, tokens)
+        goes_on, looks = for_answer.tolist()
+        assert looks == [1.0] + [0.0] * (len(question.answer) - 1)
+        assert goes_on == [0.0] + [1.0] * (len(question.answer) - 1)
+        assert not to_read[row, :, :begin].any()
+        # what the end is to do is not said
+        assert counted[row].nonzero()[:, 0].tolist() == list(range(begin + len(question.answer) - 1))
 
 
 def test_nothing_is_to_be_read_without_sources(setting, model):
