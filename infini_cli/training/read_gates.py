@@ -6,16 +6,20 @@ together are right far more often than any of them. And a head that looks for wh
 while another head already reads what follows. For generated documents it is known which heads an answer's token is to
 be read by; that is all a gate has to learn, and it takes little: a linear function of what the layer sees.
 
+What stands after a value says that the value ends. The first of the memory layers is to hear that, and the others,
+which have heard it from the first, are not to say it: else all of the network has to talk them down.
+
 So questions are asked once, with gates that know (`set_open`), and what the layers see of them is kept; gates learn
 from it many times over. In the stages, `[losses] listening` goes on teaching the same.
 
-Shapes: Q questions, L tokens of prompt and answer, N tokens of all questions, H query heads, G key/value heads, d
-width.
+Shapes: Q questions, L tokens of prompt and answer, N tokens of all questions, M memory layers, H query heads, G
+key/value heads, d width.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +69,7 @@ def learn_read_gates(
                 seen[layer].append(hidden)
         on_step(number + 1, 0.0)
     inputs = {layer: torch.cat(each).float() for layer, each in seen.items()}  # (N, d) by layer
-    to_read = torch.cat(opened)  # (N, H)
+    to_read = torch.cat(opened, dim=1)  # (M, N, H)
     gates = [
         parameter
         for parameters in model.memories()
@@ -80,8 +84,8 @@ def learn_read_gates(
     for step in range(config.steps):
         set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
         losses = [
-            misheard(parameters.openness(inputs[layer]).T, to_read)
-            for layer, parameters in zip(memory.layers, model.memories(), strict=True)
+            misheard(parameters.openness(inputs[layer]).T, wanted)
+            for layer, parameters, wanted in zip(memory.layers, model.memories(), to_read, strict=True)
         ]
         loss = torch.stack(losses).mean()
         optimizer.zero_grad()
@@ -92,7 +96,7 @@ def learn_read_gates(
 
 @torch.no_grad()
 def ask(model: InfiniTransformer, batch: Batch) -> tuple[dict[int, Tensor], Tensor]:
-    """What memory layers see (N, d) of the questions of a batch, in bfloat16, and what is to be read there (N, H)."""
+    """What memory layers see (N, d) of the questions of a batch, in bfloat16, and what they are to read (M, N, H)."""
     to_read, counted = what_to_read(model, batch)
     state = asked_after(read_documents(model, batch), batch)
     with set_open(model, to_read), attention_inputs(model, model.config.memory_layers) as seen:
@@ -101,20 +105,20 @@ def ask(model: InfiniTransformer, batch: Batch) -> tuple[dict[int, Tensor], Tens
     counted = counted[:, :length]
     return (
         {layer: hidden[:, 0][counted].bfloat16() for layer, hidden in seen.items()},
-        to_read[..., :length].transpose(1, 2)[counted],
+        to_read[..., :length].transpose(2, 3)[:, counted],
     )
 
 
 @contextmanager
-def set_open(model: InfiniTransformer, share: Tensor) -> Iterator[None]:
-    """While the block runs, questions of one segment read the memory by these shares (Q, H, L), not by the gates'."""
+def set_open(model: InfiniTransformer, shares: Tensor) -> Iterator[None]:
+    """While the block runs, questions of one segment read memories by these shares (M, Q, H, L), not by the gates'."""
 
-    def given(hidden: Tensor) -> Tensor:
+    def given(share: Tensor, hidden: Tensor) -> Tensor:
         return share.unsqueeze(1)[..., : hidden.shape[-2]]
 
     memories = model.memories()
-    for parameters in memories:
-        parameters.share = given  # type: ignore[method-assign]
+    for parameters, share in zip(memories, shares, strict=True):
+        parameters.share = partial(given, share)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -131,10 +135,12 @@ def listening_loss(model: InfiniTransformer, batch: Batch, asked: dict[int, Tens
         return torch.zeros((), device=model.device)
     to_read, counted = what_to_read(model, batch)
     losses = []
-    for index, parameters in zip(model.config.memory_layers, model.memories(), strict=True):
+    for index, parameters, to_read_here in zip(
+        model.config.memory_layers, model.memories(), to_read, strict=True
+    ):
         hidden = asked[index][:, 0]  # (Q, L', d)
         mask = counted[:, : hidden.shape[1]]
-        wanted = to_read[..., : hidden.shape[1]].transpose(1, 2)[mask]  # (N, H)
+        wanted = to_read_here[..., : hidden.shape[1]].transpose(1, 2)[mask]  # (N, H)
         losses.append(misheard(parameters.openness(hidden[mask]).T, wanted))
     return torch.stack(losses).mean()
 
@@ -149,19 +155,21 @@ def misheard(openness: Tensor, to_read: Tensor) -> Tensor:
 
 
 def what_to_read(model: InfiniTransformer, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What each head is to read (Q, H, L), 1 or 0, and which tokens (Q, L) tell a gate something, bool.
+    """What each head is to read (M, Q, H, L), 1 or 0, and which tokens (Q, L) tell a gate something, bool.
 
-    Those are all tokens of questions that have sources, but for padding and an answer's end: what stands after a value
-    says that it ends there, so the network is to hear it without saying it, which the stages alone can teach.
+    Those are all tokens of questions that have sources, but for padding.
     """
     lookup = Lookup.of(batch)
     heads = model.config.n_kv_heads
     question, place = lookup.wanted.unbind(dim=1)
     to_read = torch.zeros(len(batch.tokens), heads, batch.tokens.shape[1], device=model.device)  # (Q, G, L)
     to_read[question, :, place] = lookup.tasks(heads).T.float()
-    to_read = to_read.repeat_interleave(model.config.n_heads // heads, dim=1)  # (Q, H, L)
     scored = batch.targets != IGNORED
-    counted = scored.flip(1).cumsum(dim=1).flip(1) > 1
+    left = scored.flip(1).cumsum(dim=1).flip(1)  # scored tokens from here on
     with_sources = torch.zeros(len(scored), 1, dtype=torch.bool, device=model.device)
     with_sources[question] = True
-    return to_read, counted & with_sources
+    to_read = to_read.repeat_interleave(model.config.n_heads // heads, dim=1)  # (Q, H, L)
+    ends = (scored & (left == 1)).unsqueeze(1)
+    without_ends = to_read.masked_fill(ends, 0.0)
+    layers = len(model.config.memory_layers)
+    return torch.stack([to_read] + [without_ends] * (layers - 1)), (left > 0) & with_sources

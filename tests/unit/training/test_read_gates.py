@@ -73,7 +73,7 @@ def test_gates_learn_to_open_where_their_heads_are_to_read_and_nowhere_else(sett
     assert float(loss.detach()) < min(0.2, before / 4)
     shares = model.memories()[0].share(seen[1])[:, 0].transpose(1, 2)  # (Q, L, H)
     to_read, counted = what_to_read(model, batch)
-    wanted = to_read.transpose(1, 2)[counted]
+    wanted = to_read[0].transpose(1, 2)[counted]
     assert shares[counted][wanted == 1].mean() > 0.8
     assert shares[counted][wanted == 0].mean() < 0.2
 
@@ -82,16 +82,14 @@ def test_one_head_reads_where_an_answer_begins_and_the_other_goes_on_to_its_end(
     batch = batch_of(setting, "needle")
     to_read, counted = what_to_read(model, batch)
     for row, question in enumerate(batch.questions):
-        begin = len(question.prompt) - 1
-        for_answer = to_read[row].unflatten(0, (2, -1))[
-            :, 0, begin : begin + len(question.answer)
-        ]  # (G, tokens)
-        goes_on, looks = for_answer.tolist()
-        assert looks == [1.0] + [0.0] * (len(question.answer) - 1)
-        assert goes_on == [0.0] + [1.0] * (len(question.answer) - 1)
-        assert not to_read[row, :, :begin].any()
-        # what the end is to do is not said
-        assert counted[row].nonzero()[:, 0].tolist() == list(range(begin + len(question.answer) - 1))
+        begin, length = len(question.prompt) - 1, len(question.answer)
+        for layer, end in enumerate((1.0, 0.0)):  # only the first layer hears what stands behind the value
+            for_answer = to_read[layer, row, ::2, begin : begin + length]  # (G, tokens)
+            goes_on, looks = for_answer.tolist()
+            assert looks == [1.0] + [0.0] * (length - 1)
+            assert goes_on == [0.0] + [1.0] * (length - 2) + [end]
+            assert not to_read[layer, row, :, :begin].any()
+        assert counted[row].nonzero()[:, 0].tolist() == list(range(begin + length))
 
 
 def test_nothing_is_to_be_read_without_sources(setting, model):
@@ -116,13 +114,13 @@ def test_questions_are_asked_with_gates_that_know(setting, model):
     open_, shut = answered(to_read), answered(torch.zeros_like(to_read))
     assert torch.equal(open_[counted].bfloat16(), seen[2])
     # what the first memory layer reads is seen by the second, at what is to be read and behind it alone
-    read = to_read.any(dim=1)
+    read = to_read[0].any(dim=1)
     begins = read.float().argmax(dim=1)
     rows = torch.arange(len(begins))
     assert not torch.allclose(open_[rows, begins], shut[rows, begins], atol=1e-4)
     assert torch.equal(open_[:, : int(begins.min())], shut[:, : int(begins.min())])
-    assert len(of_counted) == len(seen[1]) == int(counted.sum())
-    assert of_counted.shape[1] == model.config.n_heads
+    assert len(seen[1]) == int(counted.sum())
+    assert of_counted.shape == (2, int(counted.sum()), model.config.n_heads)
     share = model.memories()[0].share(seen[1].float())
     assert share.shape[0] == model.config.n_heads  # the gates' own again
 
