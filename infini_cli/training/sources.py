@@ -69,6 +69,32 @@ def find_first(
     return next(first + t for t in range(past - first) if starts[t + 1] > place)
 
 
+def spelled_as(
+    tokenizer: Tokenizer,
+    tokens: Sequence[int] | npt.NDArray[np.int64],
+    span: tuple[int, int],
+    value: str,
+) -> tuple[int, ...] | None:
+    """The tokens of a value as it first stands in a part of the document; None where they hold anything else.
+
+    Capital letters and the white space before it may differ.
+    """
+    first, past = span
+    starts, text = _pieces(tokenizer, tokens[first:past])
+    wanted = _plain(value).strip()
+    place = text.find(wanted)
+    if place < 0:
+        return None
+    end = place + len(wanted)
+    held = [t for t in range(past - first) if starts[t] < end and starts[t + 1] > place]
+    spelled = tuple(int(tokens[first + t]) for t in held)
+    # a line may end within the value, which no answer should do
+    exact = (
+        "".join(tokenizer.decode([token]) for token in spelled).strip().casefold() == value.strip().casefold()
+    )
+    return spelled if exact else None
+
+
 def _pieces(tokenizer: Tokenizer, tokens: Iterable[int]) -> tuple[list[int], str]:
     """The text of tokens in the form of `_plain`, and the offset at which each token begins, and the last one ends.
 

@@ -6,7 +6,7 @@ from typing import Any
 from infini_cli.answering.prompts import Messages, evidence_messages, memory_messages
 from infini_cli.training.composition import Document
 from infini_cli.training.prompting import as_within, close_answer
-from infini_cli.training.sources import find_first, find_sources
+from infini_cli.training.sources import find_first, find_sources, spelled_as
 from infini_cli.training.tasks.sample import Objective, Question, Setting
 
 
@@ -53,6 +53,9 @@ def ask(
     prompt, answer = close_answer(tokenizer, messages, value)
     depth, distance = place_of(setting, document, needed)
     spans = [document.spans[index] for index in needed]
+    if needed and (spelled := spelled_as(tokenizer, document.tokens, spans[-1], value)) is not None:
+        # what a memory says is what stands there, which need not be how the tokenizer would begin an answer
+        answer = (*spelled, *answer[len(tokenizer.encode(value)) :])
     teacher = None if evidence is None else tuple(tokenizer.encode_chat(evidence_messages(text, [evidence])))
     sources = find_sources(tokenizer, document.tokens, spans, accepted[0], answer)
     return Question(

@@ -22,7 +22,7 @@ from infini_cli.training.lookup import (
 )
 from infini_cli.training.losses import read_documents, score
 from infini_cli.training.mixture import make_sample, parse_mixture
-from infini_cli.training.sources import find_sources
+from infini_cli.training.sources import find_sources, spelled_as
 from infini_cli.training.tasks.sample import Setting
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -231,3 +231,32 @@ def test_questions_without_sources_cost_nothing(setting) -> None:
     sized = dataclasses.replace(setting, n_segments=2, segment_length=512)
     batch = collate([make_sample(parse_mixture({"passage-reading": 1}), sized, "0")])
     assert float(lookup_loss(model, batch, *traced(model, batch))) == 0
+
+
+@pytest.mark.parametrize(
+    ("pieces", "value", "expected"),
+    [
+        (("He", " has", " red", "-", "sand", "."), "red-sand", (2, 3, 4)),
+        (("word", "\n", "red", "-s", "and", "\n"), "red-sand", (2, 3, 4)),
+        (("a", " Red", "-sand", ",", " red", "-sand"), "red-sand", (1, 2)),
+        (("a", ' "', "red", "-sand", '."'), "red-sand", (2, 3)),
+        (("a", ' "red', "-sand", '."'), "red-sand", None),
+        (("a", " red", "-sands"), "red-sand", None),
+        (("a", "\nred", "-sand"), "red-sand", (1, 2)),
+        (("a", " red"), "blue", None),
+    ],
+)
+def test_an_answer_has_the_tokens_that_it_has_in_the_document(pieces, value, expected) -> None:
+    tokenizer, tokens = Pieces(*pieces), list(range(len(pieces)))
+    assert spelled_as(tokenizer, tokens, (0, len(tokens)), value) == expected  # type: ignore[arg-type]
+    assert spelled_as(tokenizer, tokens, (0, 1), value) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_to_be_recalled_is_found_token_for_token(setting: Setting, seed: int) -> None:
+    sample = make_sample(parse_mixture({"needle": 1}), dataclasses.replace(setting, n_segments=4), str(seed))
+    document = sample.segments.reshape(-1)
+    for question in sample.questions:
+        for token, places in zip(question.answer[:-1], question.sources, strict=False):
+            assert token in {int(document[place]) for place in places}
+        assert question.answer[-1] in setting.tokenizer.eos_ids
