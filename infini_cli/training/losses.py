@@ -125,8 +125,10 @@ def total_loss(
 ) -> Tensor:
     """The mean over the batch's questions, each of which is the weighted mean over its scored tokens.
 
-    Answers count fully, running text by `weights.text`. Where a teacher scored the same tokens, the divergence
-    KL(teacher || model) is added by `weights.distill`, or, for replay, stands alone with `weights.replay`.
+    Answers count fully, running text by `weights.text`. With `weights.missed`, what a memory has not found does not
+    count: nothing that is trained here could say it, and what it would teach is to trust the memory less. Where a
+    teacher scored the same tokens, the divergence KL(teacher || model) is added by `weights.distill`, or, for replay,
+    stands alone with `weights.replay`.
     """
     device = scored.logits.device
     by_objective = {"answer": 1.0, "text": weights.text, "replay": 0.0}
@@ -134,6 +136,10 @@ def total_loss(
         scored.rows
     ]  # (N,)
     losses = token_weights * F.cross_entropy(scored.logits, scored.targets, reduction="none")
+    if weights.missed:
+        recalled = torch.tensor([any(q.sources) for q in questions], device=device)[scored.rows]
+        ends = torch.cat((scored.rows[1:] != scored.rows[:-1], scored.rows.new_ones(1, dtype=torch.bool)))
+        losses = losses.masked_fill(recalled & ~ends & (losses > weights.missed), 0.0)
     if teacher is not None:
         by_objective = {"answer": weights.distill, "text": weights.distill, "replay": weights.replay}
         taught = [by_objective[q.objective] if q.teacher_prompt is not None else 0.0 for q in questions]

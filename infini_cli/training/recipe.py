@@ -57,6 +57,7 @@ class Losses:
 
     text: float = 0.1  # cross-entropy of text that goes on after a document
     distill: float = 0.0  # KL to the base model that sees the needed text in its window
+    missed: float = 0.0  # nats from which on a recalled token but an answer's end teaches nothing; 0: all do
     listening: float = 0.0  # -log of read gates being open where an answer is to be read: see read_gates.py
     lookup: float = 0.0  # -log of what reads give the tokens that hold an answer: see lookup.py
     replay: float = 0.5  # KL to the base model on requests that have nothing to do with the document

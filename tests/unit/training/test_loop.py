@@ -150,6 +150,33 @@ def test_exact_needs_every_token_of_an_answer():
     assert exact_rows(scored, 2).tolist() == [True, False]
 
 
+def test_what_the_memory_has_not_found_teaches_nothing_but_an_end_does(setting):
+    sized = dataclasses.replace(setting, n_segments=2, segment_length=512)
+    batch = collate([make_sample(parse_mixture({"needle": 1}), sized, "m")])
+    targets = batch.targets[batch.targets != IGNORED]
+    rows = (batch.targets != IGNORED).nonzero()[:, 0]
+    logits = torch.zeros(len(targets), 300)
+    logits[torch.arange(len(targets)), targets] = 3.0
+    begins = [int((rows == row).nonzero()[0]) for row in range(len(batch.questions))]
+    ends = [int((rows == row).nonzero()[-1]) for row in range(len(batch.questions))]
+    logits[begins + ends] *= -3  # neither an answer's first token nor its end is said
+    logits.requires_grad_(True)
+
+    def gradient(missed: float) -> torch.Tensor:
+        loss = total_loss(Scored(logits, targets, rows), batch.questions, Losses(missed=missed), None)
+        return torch.autograd.grad(loss, logits)[0].abs().amax(dim=1)
+
+    assert (gradient(0.0) > 0).all()
+    taught = gradient(6.0) > 0
+    assert not taught[begins].any()
+    assert taught[ends].all()
+    assert int(taught.sum()) == len(targets) - len(begins)
+    # what was not to be recalled, such as an answer from the window, always counts
+    unaided = tuple(dataclasses.replace(question, sources=()) for question in batch.questions)
+    loss = total_loss(Scored(logits, targets, rows), unaided, Losses(missed=6.0), None)
+    assert (torch.autograd.grad(loss, logits)[0].abs().amax(dim=1) > 0).all()
+
+
 @pytest.mark.parametrize(
     ("step", "exact", "stage"), [(10, 0.5, 0), (10, 0.96, 1), (10, None, 0), (400, 0.1, 1), (399, 0.94, 0)]
 )
