@@ -173,10 +173,11 @@ def train(
         if rank == 0 and not (folder / CHECKPOINT).exists():
             # the other workers get it all from the first one when DistributedDataParallel begins
             with threads_of(workers):
-                begin_word_values(model, recipe.word_lookup.value_strength)
+                lookup = recipe.word_lookup
+                begin_word_values(model, lookup.value_strength, lookup.heard_strength)
                 if recipe.memory.word_keys:
                     seed = f"words/{recipe.seed}"
-                    learn_word_keys(model, setting, recipe.word_lookup, seed, on_word_lookup)
+                    learn_word_keys(model, setting, lookup, seed, on_word_lookup)
                 elif recipe.memory.feature_map == "hedgehog":
                     whiten_maps(model, setting, f"maps/{recipe.seed}")
                 if recipe.write_gates.steps:

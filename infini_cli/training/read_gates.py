@@ -37,6 +37,7 @@ from infini_cli.training.tasks.sample import Setting
 _WARMUP = 10  # steps
 _FINAL = 0.05  # share of the rates at the last step
 _DECAY = 0.01  # of the gates' weights
+_DROPPED = 0.2  # of what the gates look at: there are few questions, and many passes over them
 
 
 def learn_read_gates(
@@ -84,7 +85,7 @@ def learn_read_gates(
     for step in range(config.steps):
         set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
         losses = [
-            misheard(parameters.openness(inputs[layer]).T, wanted)
+            misheard(parameters.openness(F.dropout(inputs[layer], _DROPPED)).T, wanted)
             for layer, parameters, wanted in zip(memory.layers, model.memories(), to_read, strict=True)
         ]
         loss = torch.stack(losses).mean()

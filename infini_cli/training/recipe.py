@@ -68,6 +68,7 @@ class WordLookup:
     """Before the stages: how word keys learn what to find; see word_lookup.learn_word_keys."""
 
     value_strength: float = 32.0  # of the values made of words: see word_values.begin_word_values
+    heard_strength: float = 0.0  # of those of the first memory layer; 0: it is no other
     steps: int = 300
     lr: float = 2e-3  # of projections and weights of words; more for decays
     batch_documents: int = 16

@@ -22,11 +22,13 @@ from infini_cli.nn.transformer import InfiniTransformer, Layer
 
 
 @torch.no_grad()
-def begin_word_values(model: InfiniTransformer, strength: float) -> None:
+def begin_word_values(model: InfiniTransformer, strength: float, heard: float = 0.0) -> None:
     """Set the values of every memory layer, rounded to bfloat16 as an adapter stores them.
 
     strength: what a read of one token is made longer by; r is large beside what heads add, and few layers must be heard
     over all others.
+    heard: the same for the first memory layer, if it is not 0: what it reads is then a hint to the layers above it, and
+    the others say what they read.
     """
     head = (model.embed if model.head is None else model.head).weight.float()  # (V, d)
     embedded = model.embed.weight.float()
@@ -42,7 +44,8 @@ def begin_word_values(model: InfiniTransformer, strength: float) -> None:
                 1, (model.config.n_kv_heads, -1, model.config.head_dim)
             )
             parts = [_values(scored @ heads[:, g].sum(dim=1), centred) for g in range(heads.shape[1])]
-            values.weight.copy_((strength * torch.cat(parts)).bfloat16())
+            length = heard if heard and index == model.config.memory_layers[0] else strength
+            values.weight.copy_((length * torch.cat(parts)).bfloat16())
             values.bias.copy_((-values.weight @ mean).bfloat16())
 
 

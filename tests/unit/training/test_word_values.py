@@ -40,3 +40,14 @@ def test_with_a_head_of_its_own_tokens_are_said_by_that() -> None:
     model = random_network(FORMS["words"], base=dataclasses.replace(BASE, tied_embeddings=False, d_model=128))
     begin_word_values(model, 4.0)
     assert (said(model, (0, 1, 2)).argmax(dim=1) == torch.arange(BASE.vocab_size)).all()
+
+
+def test_the_first_layer_can_be_heard_where_the_others_speak() -> None:
+    alike, apart = random_network(FORMS["words"]), random_network(FORMS["words"])
+    begin_word_values(alike, 4.0)
+    begin_word_values(apart, 4.0, heard=1.0)
+    expected = [said(alike, (0,)) / 4, said(alike, (1,)), said(alike, (2,))]
+    for layer, scores in enumerate(expected):
+        torch.testing.assert_close(
+            said(apart, (layer,)), scores, atol=0.02 * float(scores.abs().max()), rtol=0.02
+        )
