@@ -94,12 +94,13 @@ class Step(nn.Module):
         looked_up = weights.lookup > 0 and len(batch.sources) > 0
         memory = self.recipe.memory
         traced = memory.layers if looked_up else ()
-        listened = weights.listening > 0 and len(batch.sources) > 0
+        listened = weights.listening > 0
         asking = memory.layers if listened else () if memory.word_keys else traced
         with attention_inputs(self.model, [memory.gate_layer(layer) for layer in traced]) as read:
             after = read_documents(self.model, batch, before)
         with attention_inputs(self.model, asking) as asked:
-            scored = score(self.model, batch, asked_after(after, batch), together=bool(asking))
+            together = bool(asking) and len(batch.sources) > 0
+            scored = score(self.model, batch, asked_after(after, batch), together=together)
         writing = writing_strength(before, after, batch.documents[0].numel())
         loss = total_loss(scored, batch.questions, weights, taught) + stage.writing * writing
         if looked_up:

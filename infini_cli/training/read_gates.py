@@ -128,12 +128,20 @@ def set_open(model: InfiniTransformer, shares: Tensor) -> Iterator[None]:
 
 
 def listening_loss(model: InfiniTransformer, batch: Batch, asked: dict[int, Tensor]) -> Tensor:
-    """How far the gates of all layers are from reading what is to be read (`misheard`); 0 without any source.
+    """How far the gates of all layers are from reading what is to be read (`misheard`).
 
-    asked: what attention (Q, 1, L', d) looked at while the questions were asked, by memory layer.
+    Questions without any source, such as those about passages in the window, are to read nothing; a gate that stands
+    wide open learns that from nothing else.
+
+    asked: what attention (Q, 1, L', d) looked at while the questions were asked, by memory layer; of questions without
+    sources, some of it.
     """
     if not len(batch.sources):
-        return torch.zeros((), device=model.device)
+        opened = [
+            F.softplus(parameters.openness(asked[index])).mean()
+            for index, parameters in zip(model.config.memory_layers, model.memories(), strict=True)
+        ]
+        return torch.stack(opened).mean()
     to_read, counted = what_to_read(model, batch)
     losses = []
     for index, parameters, to_read_here in zip(

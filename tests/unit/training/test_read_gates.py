@@ -93,11 +93,12 @@ def test_one_head_reads_where_an_answer_begins_and_the_other_goes_on_to_its_end(
 
 
 def test_nothing_is_to_be_read_without_sources(setting, model):
-    batch = batch_of(setting, "replay")
-    batch = dataclasses.replace(
-        batch, targets=torch.full_like(batch.targets, -100).index_fill(1, torch.tensor([3]), 7)
-    )
-    assert float(listening_loss(model, batch, asked(model, batch))) == 0.0
+    batch = batch_of(setting, "passage-reading")
+    seen = asked(model, batch)
+    for beta, expected in ((-9.0, 0.0), (0.0, log(2)), (9.0, 9.0)):
+        for memory in model.memories():
+            memory.beta.fill_(beta)
+        assert float(listening_loss(model, batch, seen)) == pytest.approx(expected, abs=1e-3)
 
 
 def test_questions_are_asked_with_gates_that_know(setting, model):
