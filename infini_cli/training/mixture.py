@@ -76,7 +76,7 @@ def make_batches(
     setting: Setting,
     segments: tuple[int, ...],
     batch_size: int,
-    seed: int,
+    seed: int | str,
     *,
     window_segments: int | None = None,
     first_step: int = 0,

@@ -4,7 +4,8 @@ The heads of a memory divide the work (`lookup.Lookup`), and most often several 
 then teach the network to listen to the one that was loudest first and to silence the others, though all of them
 together are right far more often than any of them. And a head that looks for where an answer begins goes on naming that
 while another head already reads what follows. For generated documents it is known which heads an answer's token is to
-be read by; that is all a gate has to learn, and it takes little: a linear function of what the layer sees.
+be read by; that is all a gate has to learn, and it takes little: a linear function of what the layer sees. Where
+passages stand in the window, nothing is to be read.
 
 What stands after a value says that the value ends. The first of the memory layers is to hear that, and the others,
 which have heard it from the first, are not to say it: else all of the network has to talk them down.
@@ -29,7 +30,7 @@ from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import IGNORED, Batch, collate
 from infini_cli.training.lookup import Lookup, attention_inputs
 from infini_cli.training.losses import asked_after, read_documents, score
-from infini_cli.training.mixture import make_sample, parse_mixture
+from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import ReadGates
 from infini_cli.training.tasks.sample import Setting
@@ -54,20 +55,15 @@ def learn_read_gates(
     """
     memory = model.config.memory
     assert memory is not None
-    mixture = parse_mixture(config.mixture)
-    setting = replace(setting, segment_length=memory.segment_length, n_segments=1, split="train")
+    setting = replace(setting, segment_length=memory.segment_length, split="train")
+    batches = make_batches(parse_mixture(config.mixture), setting, (1,), config.batch_documents, seed)
     seen: dict[int, list[Tensor]] = {layer: [] for layer in memory.layers}
     opened: list[Tensor] = []
     for number in range(config.batches):
-        rows = range(config.batch_documents)
-        batch = collate(
-            [make_sample(mixture, setting, f"{seed}/{number}/{row}") for row in rows], model.device
-        )
-        if len(batch.sources):
-            asked, to_read = ask(model, batch)
-            opened.append(to_read)
-            for layer, hidden in asked.items():
-                seen[layer].append(hidden)
+        asked, to_read = ask(model, collate(next(batches), model.device))
+        opened.append(to_read)
+        for layer, hidden in asked.items():
+            seen[layer].append(hidden)
         on_step(number + 1, 0.0)
     inputs = {layer: torch.cat(each).float() for layer, each in seen.items()}  # (N, d) by layer
     to_read = torch.cat(opened, dim=1)  # (M, N, H)
@@ -138,7 +134,9 @@ def listening_loss(model: InfiniTransformer, batch: Batch, asked: dict[int, Tens
     """
     if not len(batch.sources):
         opened = [
-            F.softplus(parameters.openness(asked[index])).mean()
+            F.softplus(
+                parameters.openness(asked[index]).amax(dim=-1)
+            ).mean()  # of each question's most open token
             for index, parameters in zip(model.config.memory_layers, model.memories(), strict=True)
         ]
         return torch.stack(opened).mean()
@@ -166,19 +164,21 @@ def misheard(openness: Tensor, to_read: Tensor) -> Tensor:
 def what_to_read(model: InfiniTransformer, batch: Batch) -> tuple[Tensor, Tensor]:
     """What each head is to read (M, Q, H, L), 1 or 0, and which tokens (Q, L) tell a gate something, bool.
 
-    Those are all tokens of questions that have sources, but for padding.
+    Those are all tokens of questions that have sources, but for padding; where none has any, as where passages stand in
+    the window, those of all questions, which are to read nothing.
     """
-    lookup = Lookup.of(batch)
     heads = model.config.n_kv_heads
-    question, place = lookup.wanted.unbind(dim=1)
     to_read = torch.zeros(len(batch.tokens), heads, batch.tokens.shape[1], device=model.device)  # (Q, G, L)
-    to_read[question, :, place] = lookup.tasks(heads).T.float()
+    counts = torch.full_like(batch.tokens[:, :1], not len(batch.sources), dtype=torch.bool)  # (Q, 1)
+    if len(batch.sources):
+        lookup = Lookup.of(batch)
+        question, place = lookup.wanted.unbind(dim=1)
+        to_read[question, :, place] = lookup.tasks(heads).T.float()
+        counts[question] = True
     scored = batch.targets != IGNORED
     left = scored.flip(1).cumsum(dim=1).flip(1)  # scored tokens from here on
-    with_sources = torch.zeros(len(scored), 1, dtype=torch.bool, device=model.device)
-    with_sources[question] = True
     to_read = to_read.repeat_interleave(model.config.n_heads // heads, dim=1)  # (Q, H, L)
     ends = (scored & (left == 1)).unsqueeze(1)
     without_ends = to_read.masked_fill(ends, 0.0)
     layers = len(model.config.memory_layers)
-    return torch.stack([to_read] + [without_ends] * (layers - 1)), (left > 0) & with_sources
+    return torch.stack([to_read] + [without_ends] * (layers - 1)), (left > 0) & counts

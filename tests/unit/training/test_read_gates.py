@@ -99,6 +99,9 @@ def test_nothing_is_to_be_read_without_sources(setting, model):
         for memory in model.memories():
             memory.beta.fill_(beta)
         assert float(listening_loss(model, batch, seen)) == pytest.approx(expected, abs=1e-3)
+    to_read, counted = what_to_read(model, batch)
+    assert not to_read.any()
+    assert counted.sum(dim=1).tolist() == [len(question.tokens) - 1 for question in batch.questions]
 
 
 def test_questions_are_asked_with_gates_that_know(setting, model):
@@ -127,13 +130,15 @@ def test_questions_are_asked_with_gates_that_know(setting, model):
 
 
 def test_gates_learn_before_the_stages_and_nothing_else_does(setting, model):
-    config = ReadGates(steps=60, lr=0.1, batches=3, batch_documents=2, mixture={"needle": 1.0})
+    config = ReadGates(
+        steps=60, lr=0.1, batches=4, batch_documents=2, mixture={"needle": 1.0, "passage-reading": 0.5}
+    )
     before = {name: parameter.clone() for name, parameter in model.named_parameters()}
     losses: list[float] = []
     setting = dataclasses.replace(setting, segment_length=512)
     learn_read_gates(model, setting, config, "s", lambda step, loss: losses.append(loss))
     changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
     assert {name.split("memory.")[1] for name in changed} == {"beta", "read.weight"}
-    assert losses[:3] == [0.0] * 3
-    assert losses[-1] < losses[3] / 3
-    assert len(losses) == 63
+    assert losses[:4] == [0.0] * 4
+    assert losses[-1] < losses[4] / 3
+    assert len(losses) == 64
