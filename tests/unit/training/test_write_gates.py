@@ -25,10 +25,9 @@ GATES = WriteGates(steps=70, lr=1e-2, batches=6, batch_documents=4, mixture=MIXT
 @pytest.fixture(
     params=[
         {},
-        {"write_hidden": 8},
         {"write_hidden": 8, "write_layer": 0, "word_values": True, "word_parts": 2, "map_groups": 2},
     ],
-    ids=["linear", "hidden", "below"],
+    ids=["linear", "hidden-below"],
 )
 def model(setting, request):
     torch.manual_seed(0)
