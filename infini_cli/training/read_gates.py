@@ -34,7 +34,9 @@ from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import ReadGates
 from infini_cli.training.tasks.sample import Setting
+from infini_cli.training.word_lookup import seeded
 
+_TOKENS = 8_192  # that a step learns from
 _WARMUP = 10  # steps
 _FINAL = 0.05  # share of the rates at the last step
 _DECAY = 0.01  # of the gates' weights
@@ -78,10 +80,12 @@ def learn_read_gates(
     optimizer = torch.optim.AdamW(gates, lr=config.lr, betas=(0.9, 0.95), weight_decay=_DECAY)
     for group in optimizer.param_groups:
         group["full_lr"] = config.lr
+    drawn = seeded(f"{seed}/tokens")
     for step in range(config.steps):
         set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
+        rows = torch.randint(to_read.shape[1], (_TOKENS,), generator=drawn).to(model.device)
         losses = [
-            misheard(parameters.openness(F.dropout(inputs[layer], _DROPPED)).T, wanted)
+            misheard(parameters.openness(F.dropout(inputs[layer][rows], _DROPPED)).T, wanted[rows])
             for layer, parameters, wanted in zip(memory.layers, model.memories(), to_read, strict=True)
         ]
         loss = torch.stack(losses).mean()
