@@ -66,9 +66,8 @@ def score(model: InfiniTransformer, batch: Batch, state: MemoryState, *, togethe
     shared = [] if together else _that_begin_alike(batch)
     for rows, start in shared:
         longest = int(lengths[rows].max())
-        hidden = _branched(
-            model, batch.tokens[rows, :longest], start, take_rows(state, rows)
-        )  # (Q', L'-start, d)
+        # (Q', L'-start, d)
+        hidden = _branched(model, batch.tokens[rows, :longest], start, take_rows(state, rows))
         scored = wanted[rows, start:longest]
         logits.append(hidden[scored])
         row.append(rows[scored.nonzero()[:, 0]])

@@ -136,23 +136,19 @@ def listening_loss(model: InfiniTransformer, batch: Batch, asked: dict[int, Tens
     asked: what attention (Q, 1, L', d) looked at while the questions were asked, by memory layer; of questions without
     sources, some of it.
     """
+    layers = zip(model.config.memory_layers, model.memories(), strict=True)
     if not len(batch.sources):
-        opened = [
-            F.softplus(
-                parameters.openness(asked[index]).amax(dim=-1)
-            ).mean()  # of each question's most open token
-            for index, parameters in zip(model.config.memory_layers, model.memories(), strict=True)
-        ]
-        return torch.stack(opened).mean()
+        # the most open token of each question and head
+        opened = [parameters.openness(asked[index]).amax(dim=-1) for index, parameters in layers]
+        return torch.stack([F.softplus(each).mean() for each in opened]).mean()
     to_read, counted = what_to_read(model, batch)
     losses = []
-    for index, parameters, to_read_here in zip(
-        model.config.memory_layers, model.memories(), to_read, strict=True
-    ):
+    for (index, parameters), wanted in zip(layers, to_read, strict=True):
         hidden = asked[index][:, 0]  # (Q, L', d)
-        mask = counted[:, : hidden.shape[1]]
-        wanted = to_read_here[..., : hidden.shape[1]].transpose(1, 2)[mask]  # (N, H)
-        losses.append(misheard(parameters.openness(hidden[mask]).T, wanted))
+        length = hidden.shape[1]
+        mask = counted[:, :length]
+        wanted_here = wanted[..., :length].transpose(1, 2)[mask]  # (N, H)
+        losses.append(misheard(parameters.openness(hidden[mask]).T, wanted_here))
     return torch.stack(losses).mean()
 
 
