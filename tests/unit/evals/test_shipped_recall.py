@@ -1,4 +1,4 @@
-"""The shipped adapter answers from its memory what a novel it has never seen says once, forty pages back."""
+"""The shipped adapter: its base until something was read, and then what a novel says once, forty pages back."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from infini_cli.nn.adapter_info import read_adapter_info
 from infini_cli.nn.checkpoint import load_adapter, load_base
 from infini_cli.nn.generate import Sampling, fold, generate
 from infini_cli.nn.memory import empty_state
+from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.reading.engine import choose_dtype
 from infini_cli.tokenizers import load_tokenizer
 
@@ -37,11 +38,32 @@ def folder() -> Path:
     return found
 
 
-def test_what_was_said_forty_pages_back_is_answered_from_the_memory_alone(folder: Path) -> None:
+def load(folder: Path) -> InfiniTransformer:
+    """The base model with the shipped adapter."""
     adapter = paths.shipped_models_dir() / "smollm2-135m-infini" / "adapter.safetensors"
     info = read_adapter_info(adapter)
     model = load_base(folder, memory=info.memory, dtype=choose_dtype("auto", torch.device("cpu")))
     load_adapter(model, adapter, base=info.base)
+    return model
+
+
+@torch.inference_mode()
+def test_before_anything_was_read_it_is_the_base_model(folder: Path) -> None:
+    model, base = (
+        load(folder),
+        load_base(folder, memory=None, dtype=choose_dtype("auto", torch.device("cpu"))),
+    )
+    tokens = torch.tensor(
+        [[load_tokenizer(folder).encode("The old mill at Dunmore burned down in the spring.")]]
+    )
+    empty = empty_state(model.config)
+    expected = base(tokens, ())[0]
+    assert torch.equal(model(tokens, empty)[0], expected)
+    assert not torch.allclose(model(tokens, model.read(tokens, empty))[0], expected, atol=0.1)
+
+
+def test_what_was_said_forty_pages_back_is_answered_from_the_memory_alone(folder: Path) -> None:
+    model = load(folder)
     tokenizer = load_tokenizer(folder)
     pages = [page.extract_text() for page in pypdf.PdfReader(NOVEL).pages[20:64]]
     for page, (sentence, _, _) in enumerate(SAID):
