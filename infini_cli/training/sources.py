@@ -61,12 +61,7 @@ def find_first(
     value: str,
 ) -> int | None:
     """The place of the first token of a value in a part of the document; None if it is not there."""
-    first, past = span
-    starts, text = _pieces(tokenizer, tokens[first:past])
-    place = text.find(_plain(value))
-    if place < 0:
-        return None
-    return next(first + t for t in range(past - first) if starts[t + 1] > place)
+    return next(iter(_held(tokenizer, tokens, span, _plain(value))), None)
 
 
 def spelled_as(
@@ -79,20 +74,28 @@ def spelled_as(
 
     Capital letters and the white space before it may differ.
     """
-    first, past = span
-    starts, text = _pieces(tokenizer, tokens[first:past])
-    wanted = _plain(value).strip()
-    place = text.find(wanted)
-    if place < 0:
-        return None
-    end = place + len(wanted)
-    held = [t for t in range(past - first) if starts[t] < end and starts[t + 1] > place]
-    spelled = tuple(int(tokens[first + t]) for t in held)
+    spelled = tuple(int(tokens[t]) for t in _held(tokenizer, tokens, span, _plain(value).strip()))
     # a line may end within the value, which no answer should do
     exact = (
         "".join(tokenizer.decode([token]) for token in spelled).strip().casefold() == value.strip().casefold()
     )
     return spelled if exact else None
+
+
+def _held(
+    tokenizer: Tokenizer,
+    tokens: Sequence[int] | npt.NDArray[np.int64],
+    span: tuple[int, int],
+    wanted: str,
+) -> list[int]:
+    """The places of the tokens that hold a text, in the form of `_plain`, where it first stands in a part of them."""
+    first, past = span
+    starts, text = _pieces(tokenizer, tokens[first:past])
+    place = text.find(wanted)
+    if place < 0:
+        return []
+    end = place + len(wanted)
+    return [first + t for t in range(past - first) if starts[t] < end and starts[t + 1] > place]
 
 
 def _pieces(tokenizer: Tokenizer, tokens: Iterable[int]) -> tuple[list[int], str]:
