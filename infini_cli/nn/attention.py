@@ -17,7 +17,7 @@ from infini_cli.nn.memory import LayerMemory, empty_rows, features, retrieve, up
 from infini_cli.nn.rope import rotate
 from infini_cli.nn.window import LayerWindow
 from infini_cli.nn.word_keys import WordKeys, Words
-from infini_cli.nn.write_gate import WriteGate
+from infini_cli.nn.write_gate import Ends, WriteGate
 
 SHORT = 128  # tokens
 
@@ -49,13 +49,17 @@ class MemoryParameters(nn.Module):
         # words are asked for as they are written, and by all heads that share a memory alike
         mapped = memory.map_factor * dim
         self.words = (
-            WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped, parts) if words else None
+            WordKeys(config.vocab_size, config.d_model, kv_heads, words, mapped, parts, memory.word_context)
+            if words
+            else None
         )
         width = kv_heads * dim
         self.word_values = nn.Linear(config.d_model, width) if memory.word_values else None
         hidden = memory.write_hidden
         self.write = WriteGate(config.d_model, kv_heads, hidden) if memory.write_gate else None
+        self.ends = Ends(config.d_model, hidden) if memory.write_ends else None
         self.write_threshold = memory.write_threshold
+        self.read_threshold = memory.read_threshold
         self.read = nn.Linear(config.d_model, heads, bias=False) if memory.read_gate else None
         if self.read is not None:
             nn.init.zeros_(self.read.weight)  # every token reads with the head's own share, until trained
@@ -91,12 +95,17 @@ class MemoryParameters(nn.Module):
             return earlier(k, shift), before
         return self.words.keys(words, before, shift=shift, valid=valid, fresh=fresh)
 
-    def values(self, v: Tensor | None, words: Words) -> Tensor:
-        """What is written, (…, G, T, D): made of the token itself, or else attention's own v."""
+    def values(self, v: Tensor | None, words: Words, noted: Tensor, valid: Tensor | None) -> Tensor:
+        """What is written, (…, G, T, D): made of the token itself, or else attention's own v.
+
+        noted, valid: see `strength`.
+        """
         if self.word_values is None:
             assert v is not None
             return v
-        return split_heads(self.word_values(words.embedded.float()), self.kv_heads)
+        embedded = words.embedded.float()
+        kept = embedded if self.ends is None else self.ends(embedded, noted, valid)
+        return split_heads(self.word_values(kept), self.kv_heads)
 
     def query_features(self, q: Tensor) -> Tensor:
         """phi of queries (…, H or G, T, D): (…, H or G, T, F)."""
@@ -122,7 +131,8 @@ class MemoryParameters(nn.Module):
 
     def share(self, hidden: Tensor) -> Tensor:
         """How much of its attention a token takes from the memory: hidden (…, T, d) to (…, H, T), or (H, 1) for all."""
-        return torch.sigmoid(self.openness(hidden))
+        share = torch.sigmoid(self.openness(hidden))
+        return share.masked_fill(share < self.read_threshold, 0.0) if self.read_threshold > 0 else share
 
     def openness(self, hidden: Tensor) -> Tensor:
         """The same before the sigmoid: from none to all."""
@@ -173,12 +183,11 @@ class Attention(nn.Module):
         memory: LayerMemory | None,
         valid: Tensor | None = None,
         fresh: Tensor | None = None,
-        noted: Tensor | None = None,
         behind: Tensor | None = None,
     ) -> tuple[Tensor, LayerMemory | None]:
         """Many segments at once: hidden (B, S, T, d) to (B, S, T, d) and the memory after the last of them.
 
-        noted (B, S, T, d): what write gates look at; by default the same as attention, hidden.
+        words: with what gates look at, which is the same as attention, hidden, by default.
         behind (B, S) bool: whether the row has read anything before the segment; see LoRAConfig.after_reading.
         valid (B, S, T) bool: False marks padding at a row's end, which is never written.
         fresh (B, S) bool: True where a row begins a new document, before which its memory is emptied.
@@ -187,9 +196,10 @@ class Attention(nn.Module):
         cos, sin = rotations
         attended = local_attention(rotate(q, cos, sin), rotate(k, cos, sin), v, self.config.sliding_window)
         if memory is not None and parameters is not None:
-            noted = hidden if noted is None else noted
+            noted = hidden if words.noted is None else words.noted
+            heeded = hidden if words.heeded is None else words.heeded
             recalled, seen, memory = self.walk(noted, words, q, k, v, parameters, memory, valid, fresh)
-            attended = mix(attended, recalled, seen, parameters.share(hidden))
+            attended = mix(attended, recalled, seen, parameters.share(heeded))
         return linear(self.o, join_heads(attended), behind), memory
 
     def walk(
@@ -268,7 +278,7 @@ class Attention(nn.Module):
         assert config is not None
         k, v = (None, None) if own is None else own
         keys, read_last = parameters.keys(k, words, before, shift=config.key_shift, valid=valid, fresh=fresh)
-        values = parameters.values(v, words)  # (B, S, G, T, D)
+        values = parameters.values(v, words, noted, valid)  # (B, S, G, T, D)
         strength = parameters.strength(noted, valid)  # (B, S, G, T)
         if valid is not None:
             written_tokens = valid[:, :, None, :].to(keys.dtype).expand(keys.shape[:-1])
@@ -297,7 +307,8 @@ class Attention(nn.Module):
             asked, window.words = parameters.queries(q, words, window.words)
             phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
             recalled = self._by_head(retrieve(phi_q, memory, self.memory_config.eps), q)
-            attended = mix(attended, recalled, written(memory), parameters.share(hidden))
+            heeded = hidden if words.heeded is None else words.heeded
+            attended = mix(attended, recalled, written(memory), parameters.share(heeded))
         return linear(self.o, join_heads(attended), behind)
 
 

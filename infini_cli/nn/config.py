@@ -38,13 +38,17 @@ class MemoryConfig:
     map_groups: int = 1  # of features of a hedgehog map, each with a softmax of its own
     word_keys: int = 0  # size of keys and queries made of words; 0: those of the layer's attention
     word_parts: int = 1  # sums that such a key is made of
+    word_context: int = 0  # units that say how much a word counts where it stands; 0: alike everywhere
     word_values: bool = False  # values are made of the written token, not by the layer's attention
     key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
     write_hidden: int = 0  # units of a gate that looks at what follows in the segment too; 0: a linear gate
     write_layer: int | None = None  # whose input all gates look at; None: each that of its own layer
     write_threshold: float = 0.0  # a token whose w_t is below it is not written at all
+    write_ends: bool = False  # what follows a value is written as the end of an answer
     read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
+    read_layer: int | None = None  # whose input all read gates look at; None: each that of its own layer
+    read_threshold: float = 0.0  # a token whose share of the memory is below it does not read at all
     update: UpdateRule = "delta"
     segment_length: int = 512  # tokens read at once; local attention does not look further while reading
     eps: float = 1e-6  # added to the denominator of a memory read
@@ -78,8 +82,25 @@ class MemoryConfig:
         for name in ("write_threshold", "write_hidden"):
             if getattr(self, name) and not self.write_gate:
                 raise ValueError(f"{name} needs write_gate")
+        if not 0 <= self.read_threshold < 1:
+            raise ValueError(f"read_threshold is {self.read_threshold}; it must be at least 0 and below 1")
+        if self.read_threshold and not self.read_gate:
+            raise ValueError("read_threshold needs read_gate")
         if self.write_hidden < 0:
             raise ValueError(f"write_hidden is {self.write_hidden}; it must be at least 0")
+        if self.write_ends and not (self.write_gate and self.word_values):
+            raise ValueError("write_ends needs write_gate and word_values")
+        if self.word_context < 0 or (self.word_context and self.write_layer is None):
+            raise ValueError(
+                f"word_context is {self.word_context}; it must be at least 0, and 0 without write_layer"
+            )
+        if self.read_layer is not None:
+            if not self.read_gate:
+                raise ValueError("read_layer needs read_gate")
+            if not 0 <= self.read_layer <= min(self.layers, default=0):
+                raise ValueError(
+                    f"read_layer is {self.read_layer}; it must not be above the first memory layer"
+                )
         if self.write_layer is not None:
             if not (self.write_gate and self.word_keys and self.word_values):
                 raise ValueError("write_layer needs write_gate, word_keys and word_values")
@@ -97,6 +118,10 @@ class MemoryConfig:
     def gate_layer(self, layer: int) -> int:
         """The layer whose input decides what this memory layer writes."""
         return layer if self.write_layer is None else self.write_layer
+
+    def hearing_layer(self, layer: int) -> int:
+        """The layer whose input decides how much this memory layer reads."""
+        return layer if self.read_layer is None else self.read_layer
 
     @property
     def reading_depth(self) -> int:

@@ -14,7 +14,9 @@ from infini_cli.nn.config import MemoryConfig, ModelConfig
 from infini_cli.nn.rope import inverse_frequencies
 
 Memory = dict[tuple[int, int], tuple[Tensor, Tensor]]  # (layer, key/value head) to M (F, D) and z (F,)
-Read = list[tuple[int, Tensor]]  # the tokens of the segments before, with their embeddings
+Read = list[
+    tuple[int, Tensor, Tensor]
+]  # tokens of the segments before, their embeddings, and what gates saw of them
 
 
 def logits(
@@ -28,11 +30,14 @@ def logits(
     for tokens in segments:
         x = embedded = w["embed.weight"][list(tokens)]  # (T, d)
         write_layer = None if config.memory is None else config.memory.write_layer
-        noted = None
+        read_layer = None if config.memory is None else config.memory.read_layer
+        noted = heeded = x
         for i in range(config.n_layers):
             h = norm(x, w[f"layers.{i}.attn_norm.weight"], config)
             if write_layer in (None, i):
                 noted = h
+            if read_layer in (None, i):
+                heeded = h
             x = x + attention(
                 w,
                 f"layers.{i}.",
@@ -40,6 +45,7 @@ def logits(
                 i,
                 h,
                 noted,
+                heeded,
                 embedded,
                 tokens,
                 memory,
@@ -48,7 +54,7 @@ def logits(
             h = norm(x, w[f"layers.{i}.mlp_norm.weight"], config)
             gate, up = h @ w[f"layers.{i}.mlp.gate.weight"].T, h @ w[f"layers.{i}.mlp.up.weight"].T
             x = x + (gate * torch.sigmoid(gate) * up) @ w[f"layers.{i}.mlp.down.weight"].T
-        read += zip(tokens, embedded, strict=True)
+        read += zip(tokens, embedded, noted, strict=True)
         head = w["embed.weight"] if config.tied_embeddings else w["head.weight"]
         out.append(norm(x, w["norm.weight"], config) @ head.T)
     return out, memory
@@ -60,7 +66,8 @@ def attention(
     config: ModelConfig,
     layer: int,
     h: Tensor,
-    noted: Tensor | None,
+    noted: Tensor,
+    heeded: Tensor,
     embedded: Tensor,
     tokens: Sequence[int],
     memory: Memory,
@@ -68,7 +75,8 @@ def attention(
 ) -> Tensor:
     """One layer's attention over one segment h (T, d); reads `memory`, then writes this segment into it.
 
-    noted (T, d): what write gates look at; embedded (T, d): the segment's tokens before the first layer.
+    noted, heeded (T, d): what the gates of writes and of reads look at; embedded (T, d): the segment's tokens before
+    the first layer.
     """
     length, dim, shared = len(h), config.head_dim, config.n_heads // config.n_kv_heads
     form = config.memory if config.memory is not None and layer in config.memory.layers else None
@@ -81,7 +89,7 @@ def attention(
             q = head_of(w, name + "attn.q", h, n, dim, config, name + "attn.q_norm.weight")
             asked = q
             if form is not None and form.word_keys:
-                asked = word_queries(w, name + "memory.words.", embedded, tokens, g, form)
+                asked = word_queries(w, name + "memory.words.", embedded, noted, tokens, g, form)
             for t in range(length):
                 first = 0 if config.sliding_window is None else max(0, t - config.sliding_window + 1)
                 scores = torch.stack(
@@ -98,15 +106,24 @@ def attention(
                     recalled = (phi_q @ matrix) / (phi_q @ z + form.eps)  # equation 7
                     beta = w[name + "memory.beta"][n]
                     if form.read_gate:
-                        beta = beta + w[name + "memory.read.weight"][n] @ h[t]
+                        beta = beta + w[name + "memory.read.weight"][n] @ heeded[t]
                     share = torch.sigmoid(beta)
+                    if share < form.read_threshold:
+                        share = torch.zeros_like(share)
                     attended = share * recalled + (1 - share) * attended  # equation 10
                 out[t, n * dim : (n + 1) * dim] = attended
         if form is not None:
             if form.word_keys:
-                k = word_keys(w, name + "memory.words.", embedded, tokens, g, form, read)
+                k = word_keys(w, name + "memory.words.", embedded, noted, tokens, g, form, read)
             if form.word_values:
-                v = projected(w, name + "memory.word_values", embedded, g, dim)
+                kept = embedded
+                if form.write_ends:
+                    ends = name + "memory.ends."
+                    over = [write_strength(w, ends + "gate.", noted, 0, t, form) for t in range(length)]
+                    kept = torch.stack(
+                        [(1 - s) * e + s * w[ends + "token"] for s, e in zip(over, embedded, strict=True)]
+                    )
+                v = projected(w, name + "memory.word_values", kept, g, dim)
                 v = v + w[name + "memory.word_values.bias"][g * dim : (g + 1) * dim]
             writes[g] = (k, v)
     for g, (k, v) in writes.items():
@@ -124,7 +141,6 @@ def attention(
                     phi_k @ z + form.eps
                 )  # equation 9, against the old memory
             if form.write_gate:
-                assert noted is not None
                 strength = write_strength(w, name + "memory.write.", noted, g, t, form)
                 phi_k = phi_k * (0.0 if strength < form.write_threshold else strength)
             added_matrix += torch.outer(phi_k, value)
@@ -154,6 +170,7 @@ def word_queries(
     w: Mapping[str, Tensor],
     name: str,
     embedded: Tensor,
+    noted: Tensor,
     tokens: Sequence[int],
     head: int,
     form: MemoryConfig,
@@ -164,7 +181,7 @@ def word_queries(
     for part in range(form.word_parts):
         n = head * form.word_parts + part
         decay = torch.sigmoid(w[name + "query_decay"][n])
-        words = words_of(w, name, embedded, tokens, n, form)
+        words = words_of(w, name, embedded, noted, tokens, n, form)
         total, sums = torch.zeros_like(words[0]), []
         for token, e in zip(tokens, words, strict=True):
             total = e + decay * passing[token] * turn_words(total, head, part, 1)
@@ -177,6 +194,7 @@ def word_keys(
     w: Mapping[str, Tensor],
     name: str,
     embedded: Tensor,
+    noted: Tensor,
     tokens: Sequence[int],
     head: int,
     form: MemoryConfig,
@@ -185,13 +203,14 @@ def word_keys(
     """One head's keys (T, D): all words read up to `shift` before each token, and those of its segment behind it."""
     passing, shift = torch.sigmoid(w[name + "passing"]), form.key_shift
     earlier = len(read)
-    ids = [token for token, _ in read] + list(tokens)
-    table = torch.cat((embedded.new_zeros(0, embedded.shape[1]), *(e[None] for _, e in read), embedded))
+    ids = [token for token, _, _ in read] + list(tokens)
+    table = torch.stack([*(e for _, e, _ in read), *embedded])
+    seen = torch.stack([*(h for _, _, h in read), *noted])
     parts = []
     for part in range(form.word_parts):
         n = head * form.word_parts + part
         decay, after = (torch.sigmoid(w[name + each][n]) for each in ("key_decay", "after_decay"))
-        words = words_of(w, name, table, ids, n, form)
+        words = words_of(w, name, table, seen, ids, n, form)
         sums = []
         for t in range(earlier, len(words)):
             total = torch.zeros_like(words[0])
@@ -236,6 +255,7 @@ def words_of(
     w: Mapping[str, Tensor],
     name: str,
     embedded: Tensor,
+    noted: Tensor,
     tokens: Sequence[int],
     n: int,
     form: MemoryConfig,
@@ -245,9 +265,19 @@ def words_of(
     rows = slice(n * size, (n + 1) * size)
     weight, bias = w[name + "projection.weight"][rows], w[name + "projection.bias"][rows]
     return [
-        w[name + "salience"][token, n] * (weight @ e + bias)
-        for token, e in zip(tokens, embedded, strict=True)
+        w[name + "salience"][token, n] * counts(w, name + "context.", h, n, form) * (weight @ e + bias)
+        for token, e, h in zip(tokens, embedded, noted, strict=True)
     ]
+
+
+def counts(w: Mapping[str, Tensor], name: str, h: Tensor, n: int, form: MemoryConfig) -> Tensor:
+    """How much a token of which gates see h (d,) counts in the n-th sum, beside its own weight."""
+    if not form.word_context:
+        return torch.ones((), dtype=torch.float64)
+    units = (w[name + "here.weight"] @ h + w[name + "here.bias"]).relu()
+    return torch.sigmoid(
+        w[name + "plain.weight"][n] @ h + w[name + "plain.bias"][n] + w[name + "out.weight"][n] @ units
+    )
 
 
 def phi(x: Tensor, form: MemoryConfig, w: Mapping[str, Tensor], name: str, head: int) -> Tensor:

@@ -57,11 +57,10 @@ class Layer(nn.Module):
         memory: LayerMemory | None,
         valid: Tensor | None,
         fresh: Tensor | None,
-        noted: Tensor | None = None,
         behind: Tensor | None = None,
     ) -> tuple[Tensor, LayerMemory | None]:
         attended, memory = self.attn(
-            self.attn_norm(x), words, turns, self.memory, memory, valid, fresh, noted, behind
+            self.attn_norm(x), words, turns, self.memory, memory, valid, fresh, behind
         )
         x = x + attended
         return x + self.mlp(self.mlp_norm(x), behind), memory
@@ -109,12 +108,9 @@ class InfiniTransformer(nn.Module):
         words = self.words(tokens)
         x = words.embedded  # (B, S, T, d)
         behind = self.behind(state, fresh, tokens.shape[1])
-        noted = None  # what all write gates look at
-        write_layer = None if self.config.memory is None else self.config.memory.write_layer
         for index, (layer, memory) in enumerate(zip(self.layers, memories, strict=True)):
-            if index == write_layer:
-                noted = cast(Layer, layer).attn_norm(x)
-            given = (x, words, turns, memory, valid, fresh, noted, behind)
+            words = self.seen(index, x, words)
+            given = (x, words, turns, memory, valid, fresh, behind)
             if self.checkpoint_layers and torch.is_grad_enabled() and x.requires_grad:
                 x, memory = checkpoint(layer, *given, use_reentrant=False)
             else:
@@ -158,6 +154,7 @@ class InfiniTransformer(nn.Module):
         memory = self.config.memory
         assert memory is not None
         noted = cast(Layer, self.layers[memory.reading_depth]).attn_norm(x)
+        words = self.seen(memory.reading_depth, x, words)
         after = []
         for index, held in zip(memory.layers[-len(state) :], state, strict=True):
             layer = cast(Layer, self.layers[index])
@@ -181,8 +178,10 @@ class InfiniTransformer(nn.Module):
         words = self.words(tokens)
         x = words.embedded  # (B, T, d)
         behind = None if (read := self.behind(state, None, 1)) is None else read[:, 0]  # (B,)
-        for module, memory, held in zip(self.layers, self.by_layer(state), window.layers, strict=True):
+        each = zip(self.layers, self.by_layer(state), window.layers, strict=True)
+        for index, (module, memory, held) in enumerate(each):
             layer = cast(Layer, module)
+            words = self.seen(index, x, words)
             x = x + layer.attn.extend(layer.attn_norm(x), words, turns, layer.memory, memory, held, behind)
             x = x + layer.mlp(layer.mlp_norm(x), behind)
         return x
@@ -206,6 +205,15 @@ class InfiniTransformer(nn.Module):
     def words(self, tokens: Tensor) -> Words:
         """Token ids (…, T) with their embeddings (…, T, d): what the first layer and word keys begin with."""
         return Words(tokens, self.embed(tokens))
+
+    def seen(self, index: int, x: Tensor, words: Words) -> Words:
+        """The words of x (…, T, d), which enters the layer of this index, with what it sees if gates look at that."""
+        memory = self.config.memory
+        if memory is None or index not in (memory.write_layer, memory.read_layer):
+            return words
+        hidden = cast(Layer, self.layers[index]).attn_norm(x)
+        noted = hidden if index == memory.write_layer else words.noted
+        return Words(words.ids, words.embedded, noted, hidden if index == memory.read_layer else words.heeded)
 
     def memories(self) -> list[MemoryParameters]:
         """The parameters of all memories, in layer order."""

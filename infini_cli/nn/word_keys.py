@@ -43,10 +43,34 @@ PASSING = 5.0  # logit of what a token lets by
 
 
 class Words(NamedTuple):
-    """The tokens of segments, and their embeddings."""
+    """The tokens of segments, their embeddings, and what two layers see of them, once these have been run."""
 
     ids: Tensor  # (…, T)
     embedded: Tensor  # (…, T, d)
+    noted: Tensor | None = None  # (…, T, d) what all write gates look at, where it is one layer's input
+    heeded: Tensor | None = None  # (…, T, d) the same of read gates
+
+
+class Context(nn.Module):
+    """How much a token counts where it stands: c_t = sigmoid(W h_t + b + U relu(P h_t + e)), h_t what a layer sees.
+
+    Of the words around a value few say whose it is, and that is no matter of the words alone. Float32 whatever the base
+    model's dtype.
+    """
+
+    def __init__(self, width: int, sums: int, hidden: int) -> None:
+        super().__init__()
+        self.plain = nn.Linear(width, sums)  # W, b
+        self.here = nn.Linear(width, hidden)  # P, e
+        self.out = nn.Linear(hidden, sums, bias=False)  # U
+        # all tokens alike until training says otherwise
+        for parameter in (self.plain.weight, self.plain.bias, self.out.weight):
+            nn.init.zeros_(parameter)
+
+    def forward(self, noted: Tensor) -> Tensor:
+        """c (…, T, N) of hidden states (…, T, d)."""
+        noted = noted.float()
+        return torch.sigmoid(self.plain(noted) + self.out(self.here(noted).relu()))
 
 
 class WordKeys(nn.Module):
@@ -55,7 +79,7 @@ class WordKeys(nn.Module):
     angles: Tensor
 
     def __init__(
-        self, vocabulary: int, width: int, heads: int, dim: int, mapped: int, parts: int = 1
+        self, vocabulary: int, width: int, heads: int, dim: int, mapped: int, parts: int = 1, context: int = 0
     ) -> None:
         super().__init__()
         self.parts = parts
@@ -76,6 +100,7 @@ class WordKeys(nn.Module):
         self.after_share = nn.Parameter(torch.tensor([SHARES_AFTER[kind] for kind in kinds]))  # (N,)
         # logits of how much each part of a key counts
         self.part_share = nn.Parameter(torch.zeros(heads, parts)) if parts > 1 else None  # (G, P)
+        self.context = Context(width, heads * parts, context) if context else None
 
     def queries(self, words: Words, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Queries (…, G, T, D) of length sqrt(D), and the sums (…, G, D) after the last token.
@@ -197,7 +222,11 @@ class WordKeys(nn.Module):
     def _projected(self, words: Words) -> Tensor:
         """(…, N, T, K)."""
         x = self.projection(words.embedded.float()).unflatten(-1, (len(self.query_decay), -1))
-        return (x * self.salience[words.ids].unsqueeze(-1)).transpose(-2, -3)
+        counts = self.salience[words.ids]  # (…, T, N)
+        # what is learned of words alone is learned without any context
+        if self.context is not None and words.noted is not None:
+            counts = counts * self.context(words.noted)
+        return (x * counts.unsqueeze(-1)).transpose(-2, -3)
 
 
 def ordered_heads(heads: int) -> list[bool]:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+NO_END = -5.0  # logit of what is not said to end a value
 HALF_LIVES = (3.0, 30.0)  # tokens, of what stands behind: those that the first and the last sum begin with
 
 
@@ -35,6 +36,26 @@ class WriteGate(nn.Linear):
         if self.around is not None:
             logits = logits + self.around(hidden, valid)
         return torch.sigmoid(logits).transpose(-1, -2)
+
+
+class Ends(nn.Module):
+    """What a memory keeps in the place of what follows a value: e_t + w_t (e_end - e_t), e_end the end of an answer.
+
+    A read of what comes next then says that an answer is over, in the voice in which it says all else; w_t is a
+    WriteGate of one head.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gate = WriteGate(width, 1, hidden)
+        nn.init.constant_(self.gate.bias, NO_END)
+        self.token = nn.Parameter(
+            torch.zeros(width)
+        )  # e_end (d,), the embedding of the token that ends an answer
+
+    def forward(self, embedded: Tensor, hidden: Tensor, valid: Tensor | None = None) -> Tensor:
+        """What to keep (…, T, d) of tokens embedded (…, T, d); hidden, valid: see WriteGate.strength."""
+        return torch.lerp(embedded.float(), self.token, self.gate.strength(hidden, valid).transpose(-1, -2))
 
 
 class Around(nn.Module):

@@ -124,6 +124,10 @@ _LATER_ADDITIONS = {
     "write_hidden": 0,
     "word_parts": 1,
     "write_layer": None,
+    "word_context": 0,
+    "write_ends": False,
+    "read_layer": None,
+    "read_threshold": 0.0,
 }
 
 

@@ -21,7 +21,7 @@ from infini_cli.reading.engine import choose_device
 from infini_cli.tokenizers import load_tokenizer
 from infini_cli.training.corpus import open_corpus
 from infini_cli.training.loop import LOG, Event, train
-from infini_cli.training.recipe import Evaluation, Recipe, WriteGates, load_recipe
+from infini_cli.training.recipe import Evaluation, Optimizer, ReadGates, Recipe, WriteGates, load_recipe
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.zoo import resolve
 
@@ -39,8 +39,8 @@ def forms(shipped: MemoryConfig, base: ModelConfig) -> dict[str, MemoryConfig]:
     )
     gated = replace(paper, write_gate=True)
     in_some_layers = replace(gated, layers=shipped.layers)
-    own_gates = replace(shipped, write_layer=None)
-    attention = replace(own_gates, word_values=False)
+    own_gates = replace(shipped, write_layer=None, word_context=0)
+    attention = replace(own_gates, word_values=False, write_ends=False)
     made = {
         "the paper's, delta": paper,
         "the paper's, linear": replace(paper, update="linear"),
@@ -51,6 +51,8 @@ def forms(shipped: MemoryConfig, base: ModelConfig) -> dict[str, MemoryConfig]:
         "the shipped form with attention's keys and values": replace(attention, word_keys=0, word_parts=1),
         "the shipped form with attention's values": attention,
         "the shipped form with gates that look at their own layer": own_gates,
+        "the shipped form with words that count alike everywhere": replace(shipped, word_context=0),
+        "the shipped form with what follows values as it is": replace(shipped, write_ends=False),
         "the shipped form with one softmax over all features": replace(shipped, map_groups=1),
         "the shipped form, linear": replace(shipped, update="linear"),
     }
@@ -58,18 +60,23 @@ def forms(shipped: MemoryConfig, base: ModelConfig) -> dict[str, MemoryConfig]:
 
 
 def budgeted(recipe: Recipe, memory: MemoryConfig, steps: int, word_steps: int, samples: int) -> Recipe:
-    """The recipe cut down to so many steps of its first stage, for another form of memory."""
-    stage = replace(recipe.stages[0], steps=steps)
-    gates, optimizer = recipe.write_gates, recipe.optimizer
+    """The recipe cut down to so many steps of recall, for another form of memory.
+
+    What a form cannot learn before the stage, it learns in it.
+    """
+    stage = replace(recipe.stages[0], steps=steps, mixture=recipe.word_lookup.mixture, window_segments=None)
+    gates, read_gates, optimizer = recipe.write_gates, recipe.read_gates, recipe.optimizer
+    batches = -(-word_steps // 10)
     if memory.write_gate and memory.word_keys:
-        batches = min(gates.batches, -(-word_steps // 10))
-        gates = replace(gates, steps=min(gates.steps, word_steps), batches=batches)
+        gates = replace(gates, steps=min(gates.steps, word_steps), batches=min(gates.batches, batches))
     else:
-        gates, optimizer = WriteGates(), replace(optimizer, write_lr=None)
+        gates, optimizer = WriteGates(), replace(optimizer, write_lr=None, gate_lr=Optimizer().gate_lr)
+    fewer = replace(read_gates, batches=min(read_gates.batches, batches))
     return replace(
         recipe,
         memory=memory,
         write_gates=gates,
+        read_gates=fewer if memory.read_gate else ReadGates(),
         optimizer=optimizer,
         stages=(stage if memory.write_gate else replace(stage, gate_shift=0.0, write_threshold=None),),
         word_lookup=replace(recipe.word_lookup, steps=word_steps),

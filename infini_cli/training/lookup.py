@@ -60,6 +60,7 @@ class Lookup(NamedTuple):
     right: Tensor  # (N, A) bool: what each is to find
     own: Tensor  # (N, A) bool: what is asked for of the same document, which is hardest to tell apart
     first: Tensor  # (N,) bool: whether it is, or is of, the word that the answer begins with
+    last: Tensor  # (N,) bool: whether it ends its answer
 
     @classmethod
     def of(cls, batch: Batch) -> "Lookup":
@@ -74,7 +75,10 @@ class Lookup(NamedTuple):
         own = batch.rows[wanted[:, 0]][:, None] == document
         begun = begins(wanted[:, 0])
         beginning = right[begun][begun.cumsum(0) - 1]  # what the first token of each one's answer is to find
-        return cls(wanted, asked_for, right, own, (right & beginning).any(dim=1))
+        left = (batch.targets != IGNORED).sum(dim=1)[wanted[:, 0]]  # scored tokens of each one's question
+        scored = (batch.targets != IGNORED).cumsum(dim=1)
+        last = scored[wanted[:, 0], wanted[:, 1]] == left
+        return cls(wanted, asked_for, right, own, (right & beginning).any(dim=1), last)
 
     def tasks(self, heads: int) -> Tensor:
         """(G, N) bool: which scored tokens are the task of which of so many heads; all of them that of a single one."""
@@ -84,6 +88,10 @@ class Lookup(NamedTuple):
     def sought(self, task: Tensor) -> Tensor:
         """The tokens of the documents, flat, that a head of this task (N,) is to find."""
         return self.asked_for[self.right[task].any(dim=0)]
+
+    def ends(self) -> Tensor:
+        """Which of the tokens that are asked for end an answer, and are nothing else to any question: (A,) bool."""
+        return self.right[self.last].any(dim=0) & ~self.right[~self.last].any(dim=0)
 
     def missed(self, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of reads that give weights (G, R, N, A) to what is asked for, no gates.
@@ -147,6 +155,9 @@ def lookup_loss(
     told, asking = model.words(batch.documents), model.words(batch.tokens.unsqueeze(1))
     config = model.config.memory
     assert config is not None
+    if config.word_context:
+        seen = config.gate_layer(config.layers[0])
+        told, asking = told._replace(noted=read[seen]), asking._replace(noted=asked[seen])
     behind = model.behind(before, None, batch.documents.shape[1])
     asked_behind = None if behind is None else behind.new_ones(len(batch.tokens), 1)
     losses = []

@@ -35,13 +35,14 @@ from infini_cli.training.losses import (
 )
 from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import make_optimizer, set_rate
+from infini_cli.training.prompting import end_of_answer
 from infini_cli.training.read_gates import learn_read_gates, listening_loss
 from infini_cli.training.recall import Recall, measure_recall, pooled
 from infini_cli.training.recipe import Recipe, StageConfig
 from infini_cli.training.replies import with_replies
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.training.word_lookup import freeze, learn_word_keys
-from infini_cli.training.word_values import begin_word_values
+from infini_cli.training.word_values import begin_word_values, learn_word_values
 from infini_cli.training.workers import threads_of
 from infini_cli.training.write_gates import learn_write_gates
 
@@ -95,10 +96,14 @@ class Step(nn.Module):
         memory = self.recipe.memory
         traced = memory.layers if looked_up else ()
         listened = weights.listening > 0
-        asking = memory.layers if listened else () if memory.word_keys else traced
+        asking = {memory.hearing_layer(layer) for layer in memory.layers} if listened else set()
+        if looked_up and not memory.word_keys:
+            asking |= set(memory.layers)
+        if looked_up and memory.word_context:
+            asking.add(memory.gate_layer(memory.layers[0]))
         with attention_inputs(self.model, [memory.gate_layer(layer) for layer in traced]) as read:
             after = read_documents(self.model, batch, before)
-        with attention_inputs(self.model, asking) as asked:
+        with attention_inputs(self.model, sorted(asking)) as asked:
             together = bool(asking) and len(batch.sources) > 0
             scored = score(self.model, batch, asked_after(after, batch), together=together)
         writing = writing_strength(before, after, batch.documents[0].numel())
@@ -175,7 +180,10 @@ def train(
             # the other workers get it all from the first one when DistributedDataParallel begins
             with threads_of(workers):
                 lookup = recipe.word_lookup
-                begin_word_values(model, lookup.value_strength, lookup.heard_strength)
+                end = end_of_answer(setting.tokenizer)
+                begin_word_values(model, lookup.value_strength, end)
+                if lookup.value_steps:
+                    learn_word_values(model, setting, lookup.value_steps, end, f"values/{recipe.seed}")
                 if recipe.memory.word_keys:
                     seed = f"words/{recipe.seed}"
                     learn_word_keys(model, setting, lookup, seed, on_word_lookup)
@@ -186,7 +194,7 @@ def train(
                     learn_write_gates(model, setting, recipe.write_gates, seed, on_write_gates)
                 if recipe.read_gates.steps:
                     seed = f"read/{recipe.seed}"
-                    learn_read_gates(model, setting, recipe.read_gates, seed, on_read_gates)
+                    learn_read_gates(model, teacher, setting, recipe.read_gates, seed, on_read_gates)
         if recipe.lora is not None:
             inject(model, recipe.lora)
     freeze(model)

@@ -9,7 +9,7 @@ from infini_cli.training.recipe import Optimizer
 def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
     """An optimizer of everything that requires a gradient, in groups "lora", "map", "gate" and "write".
 
-    Write gates whose own rate is 0 are frozen: no gradient is computed for them.
+    What has a rate of 0 is frozen: no gradient is computed for it.
 
     Raises:
         ValueError: nothing requires a gradient.
@@ -19,7 +19,7 @@ def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
     groups: dict[str, list[nn.Parameter]] = {kind: [] for kind in rates}
     for name, parameter in model.named_parameters():
         kind = _kind(name)
-        if kind == "write" and settings.write_lr == 0:
+        if rates[kind] == 0:
             parameter.requires_grad_(False)
         if parameter.requires_grad:
             groups[kind].append(parameter)
@@ -44,7 +44,7 @@ def make_optimizer(model: nn.Module, settings: Optimizer) -> torch.optim.AdamW:
 def _kind(name: str) -> str:
     if ".lora_" in name:
         return "lora"
-    if ".memory.write." in name:
+    if any(part in name for part in (".memory.write.", ".memory.ends.", ".memory.words.context.")):
         return "write"
     return "map" if name.endswith(("_map", "_offset")) else "gate"
 

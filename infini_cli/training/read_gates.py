@@ -7,25 +7,22 @@ while another head already reads what follows. For generated documents it is kno
 be read by; that is all a gate has to learn, and it takes little: a linear function of what the layer sees. Where
 passages stand in the window, nothing is to be read.
 
-What stands after a value says that the value ends. The first of the memory layers is to hear that, and the others,
-which have heard it from the first, are not to say it: else all of the network has to talk them down.
-
 So questions are asked once, with gates that know (`set_open`), and what the layers see of them is kept; gates learn
 from it many times over. In the stages, `[losses] listening` goes on teaching the same.
 
-Shapes: Q questions, L tokens of prompt and answer, N tokens of all questions, M memory layers, H query heads, G
-key/value heads, d width.
+Shapes: Q questions, L tokens of prompt and answer, N tokens of all questions, H query heads, G key/value
+heads, d width.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from infini_cli.nn.memory import empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import IGNORED, Batch, collate
 from infini_cli.training.lookup import Lookup, attention_inputs
@@ -33,6 +30,7 @@ from infini_cli.training.losses import asked_after, read_documents, score
 from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import ReadGates
+from infini_cli.training.replies import with_replies
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.training.word_lookup import seeded
 
@@ -45,6 +43,7 @@ _DROPPED = 0.2  # of what the gates look at: there are few questions, and many p
 
 def learn_read_gates(
     model: InfiniTransformer,
+    teacher: InfiniTransformer,
     setting: Setting,
     config: ReadGates,
     seed: str,
@@ -52,6 +51,7 @@ def learn_read_gates(
 ) -> None:
     """Train the read gates of a network whose write gates and word keys have learned, and which else is the base.
 
+    teacher: the base model, whose replies are not to be read from any memory.
     on_step: called with the number of steps done, first those of asking and then those of learning, and the loss, a
     mean over layers, which is 0 while questions are being asked.
     """
@@ -59,16 +59,18 @@ def learn_read_gates(
     assert memory is not None
     setting = replace(setting, segment_length=memory.segment_length, split="train")
     batches = make_batches(parse_mixture(config.mixture), setting, (1,), config.batch_documents, seed)
-    seen: dict[int, list[Tensor]] = {layer: [] for layer in memory.layers}
+    looked_at = {layer: memory.hearing_layer(layer) for layer in memory.layers}
+    seen: dict[int, list[Tensor]] = {layer: [] for layer in looked_at.values()}
     opened: list[Tensor] = []
     for number in range(config.batches):
-        asked, to_read = ask(model, collate(next(batches), model.device))
+        samples = with_replies(next(batches), teacher, setting.tokenizer)
+        asked, to_read = ask(model, collate(samples, model.device))
         opened.append(to_read)
         for layer, hidden in asked.items():
             seen[layer].append(hidden)
         on_step(number + 1, 0.0)
     inputs = {layer: torch.cat(each).float() for layer, each in seen.items()}  # (N, d) by layer
-    to_read = torch.cat(opened, dim=1)  # (M, N, H)
+    to_read = torch.cat(opened)  # (N, H)
     gates = [
         parameter
         for parameters in model.memories()
@@ -83,10 +85,12 @@ def learn_read_gates(
     drawn = seeded(f"{seed}/tokens")
     for step in range(config.steps):
         set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
-        rows = torch.randint(to_read.shape[1], (_TOKENS,), generator=drawn).to(model.device)
+        rows = torch.randint(len(to_read), (_TOKENS,), generator=drawn).to(model.device)
         losses = [
-            misheard(parameters.openness(F.dropout(inputs[layer][rows], _DROPPED)).T, wanted[rows])
-            for layer, parameters, wanted in zip(memory.layers, model.memories(), to_read, strict=True)
+            misheard(
+                parameters.openness(F.dropout(inputs[looked_at[layer]][rows], _DROPPED)).T, to_read[rows]
+            )
+            for layer, parameters in zip(memory.layers, model.memories(), strict=True)
         ]
         loss = torch.stack(losses).mean()
         optimizer.zero_grad()
@@ -97,29 +101,35 @@ def learn_read_gates(
 
 @torch.no_grad()
 def ask(model: InfiniTransformer, batch: Batch) -> tuple[dict[int, Tensor], Tensor]:
-    """What memory layers see (N, d) of the questions of a batch, in bfloat16, and what they are to read (M, N, H)."""
+    """What read gates see of a batch's questions (N, d), by layer, in bfloat16, and what heads are to read (N, H)."""
+    memory = model.config.memory
+    assert memory is not None
     to_read, counted = what_to_read(model, batch)
-    state = asked_after(read_documents(model, batch), batch)
-    with set_open(model, to_read), attention_inputs(model, model.config.memory_layers) as seen:
+    # what gates below all memories see depends on nothing that is read
+    below = memory.read_layer is not None
+    empty = empty_state(model.config, len(batch.tokens), model.device)
+    state = empty if below else asked_after(read_documents(model, batch), batch)
+    layers = sorted({memory.hearing_layer(layer) for layer in memory.layers})
+    with set_open(model, to_read), attention_inputs(model, layers) as seen:
         score(model, batch, state, together=True)
     length = next(iter(seen.values())).shape[2]
     counted = counted[:, :length]
     return (
         {layer: hidden[:, 0][counted].bfloat16() for layer, hidden in seen.items()},
-        to_read[..., :length].transpose(2, 3)[:, counted],
+        to_read[..., :length].transpose(1, 2)[counted],
     )
 
 
 @contextmanager
 def set_open(model: InfiniTransformer, shares: Tensor) -> Iterator[None]:
-    """While the block runs, questions of one segment read memories by these shares (M, Q, H, L), not by the gates'."""
+    """While the block runs, questions of one segment read all memories by these shares (Q, H, L), not by the gates'."""
 
-    def given(share: Tensor, hidden: Tensor) -> Tensor:
-        return share.unsqueeze(1)[..., : hidden.shape[-2]]
+    def given(hidden: Tensor) -> Tensor:
+        return shares.unsqueeze(1)[..., : hidden.shape[-2]]
 
     memories = model.memories()
-    for parameters, share in zip(memories, shares, strict=True):
-        parameters.share = partial(given, share)  # type: ignore[method-assign]
+    for parameters in memories:
+        parameters.share = given  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -133,22 +143,26 @@ def listening_loss(model: InfiniTransformer, batch: Batch, asked: dict[int, Tens
     Questions without any source, such as those about passages in the window, are to read nothing; a gate that stands
     wide open learns that from nothing else.
 
-    asked: what attention (Q, 1, L', d) looked at while the questions were asked, by memory layer; of questions without
+    asked: what read gates (Q, 1, L', d) looked at while the questions were asked, by layer; of questions without
     sources, some of it.
     """
-    layers = zip(model.config.memory_layers, model.memories(), strict=True)
+    memory = model.config.memory
+    assert memory is not None
+    gates = [
+        (asked[memory.hearing_layer(layer)], parameters)
+        for layer, parameters in zip(memory.layers, model.memories(), strict=True)
+    ]
     if not len(batch.sources):
         # the most open token of each question and head
-        opened = [parameters.openness(asked[index]).amax(dim=-1) for index, parameters in layers]
+        opened = [parameters.openness(hidden).amax(dim=-1) for hidden, parameters in gates]
         return torch.stack([F.softplus(each).mean() for each in opened]).mean()
     to_read, counted = what_to_read(model, batch)
     losses = []
-    for (index, parameters), wanted in zip(layers, to_read, strict=True):
-        hidden = asked[index][:, 0]  # (Q, L', d)
-        length = hidden.shape[1]
+    for hidden, parameters in gates:
+        length = hidden.shape[2]
         mask = counted[:, :length]
-        wanted_here = wanted[..., :length].transpose(1, 2)[mask]  # (N, H)
-        losses.append(misheard(parameters.openness(hidden[mask]).T, wanted_here))
+        wanted = to_read[..., :length].transpose(1, 2)[mask]  # (N, H)
+        losses.append(misheard(parameters.openness(hidden[:, 0][mask]).T, wanted))
     return torch.stack(losses).mean()
 
 
@@ -162,7 +176,7 @@ def misheard(openness: Tensor, to_read: Tensor) -> Tensor:
 
 
 def what_to_read(model: InfiniTransformer, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What each head is to read (M, Q, H, L), 1 or 0, and which tokens (Q, L) tell a gate something, bool.
+    """What each head is to read (Q, H, L), 1 or 0, and which tokens (Q, L) tell a gate something, bool.
 
     Those are all tokens of questions that have sources, but for padding; where none has any, as where passages stand in
     the window, those of all questions, which are to read nothing.
@@ -177,8 +191,4 @@ def what_to_read(model: InfiniTransformer, batch: Batch) -> tuple[Tensor, Tensor
         counts[question] = True
     scored = batch.targets != IGNORED
     left = scored.flip(1).cumsum(dim=1).flip(1)  # scored tokens from here on
-    to_read = to_read.repeat_interleave(model.config.n_heads // heads, dim=1)  # (Q, H, L)
-    ends = (scored & (left == 1)).unsqueeze(1)
-    without_ends = to_read.masked_fill(ends, 0.0)
-    layers = len(model.config.memory_layers)
-    return torch.stack([to_read] + [without_ends] * (layers - 1)), (left > 0) & counts
+    return to_read.repeat_interleave(model.config.n_heads // heads, dim=1), (left > 0) & counts

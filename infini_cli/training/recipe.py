@@ -23,8 +23,8 @@ class Optimizer:
 
     lora_lr: float = 1e-3
     map_lr: float = 1e-2  # query and key maps
-    gate_lr: float = 1e-2  # beta, and the gates of reads and writes
-    write_lr: float | None = None  # of the write gates, if it is another one; 0: they stay as they are
+    gate_lr: float = 1e-2  # beta, and the gates of reads and writes; 0: they stay as they are
+    write_lr: float | None = None  # of the write gates, if it is another one, and of all that goes with them
     weight_decay: float = 0.0  # on low-rank updates; never on maps and gates
     warmup_steps: int = 20
     final_share: float = 0.1  # of each rate, reached at the last step of the last stage
@@ -68,7 +68,7 @@ class WordLookup:
     """Before the stages: how word keys learn what to find; see word_lookup.learn_word_keys."""
 
     value_strength: float = 32.0  # of the values made of words: see word_values.begin_word_values
-    heard_strength: float = 0.0  # of those of the first memory layer; 0: it is no other
+    value_steps: int = 0  # for which these learn to be told apart: see word_values.learn_word_values
     steps: int = 300
     lr: float = 2e-3  # of projections and weights of words; more for decays
     batch_documents: int = 16
@@ -88,6 +88,8 @@ class WriteGates:
     known_words: int = 300  # the most frequent tokens, which are never swapped for others
     batches: int = 40  # read once, and learned from again and again
     batch_documents: int = 16
+    prose: int = 0  # segments of plain text, read once
+    prose_drawn: int = 0  # of which so many stand in a memory beside each batch
     mixture: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -175,6 +177,8 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     recipe = build(Recipe, values)
     if recipe.memory.word_keys:
         parse_mixture(recipe.word_lookup.mixture)
+    if recipe.write_gates.prose_drawn > recipe.write_gates.prose:
+        raise ValueError("write_gates draws more segments of prose than it reads")
     if recipe.write_gates.steps:
         if not (recipe.memory.word_keys and recipe.memory.write_gate):
             raise ValueError("write_gates needs a memory with word_keys and write_gate")

@@ -6,12 +6,18 @@ they learn from it many times over, which costs next to nothing.
 
 Word keys have learned until then to tell the answers of a batch apart (word_lookup.py). In a memory there is also all
 the rest that gates have kept, and there are far more tokens of that. So keys and gates learn as one: of all that stands
-in all documents of a batch, by the strength with which it is written, a read is to find what it is asked for
-(`Lookup.lost`). Every second time the keys see words swapped for others, and the gates the document as it was.
+in all documents of a batch and in the plain text beside them, by the strength with which it is written, a read is to
+find what it is asked for (`Lookup.lost`), as in the memory of one long document. Every second time the keys see words
+swapped for others, and the gates the text as it was.
 
-As with word keys, reads are those of the exact kernel that the features are on average.
+As with word keys, reads are those of the exact kernel that the features are on average. What says how much a word
+counts where it stands (`word_keys.Context`) learns here too, from what was seen of documents and questions.
 
-Shapes: B documents, T tokens in a segment, n = B * T, N scored tokens, G heads, D size of a key, d width.
+Where a value ends is known too: what follows a value is to be kept as the end of an answer (`write_gate.Ends`), and all
+else that is asked for as what it is.
+
+Shapes: B documents, T tokens in a segment, n = B * T, Q questions, L tokens of prompt and answer, N scored tokens, A
+tokens asked for, G heads, D size of a key, d width.
 """
 
 from collections.abc import Callable
@@ -20,14 +26,17 @@ from functools import partial
 from random import Random
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from infini_cli.nn.memory import empty_state
 from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.nn.word_keys import Words
 from infini_cli.nn.write_gate import WriteGate
 from infini_cli.training.batches import Batch, collate
+from infini_cli.training.composition import compose
 from infini_cli.training.lookup import Lookup, attention_inputs
 from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.optimizer import set_rate, up_and_down
@@ -49,12 +58,26 @@ from infini_cli.training.word_lookup import (
 )
 
 _BIAS = -2.0  # of every gate to begin with: most of a text is not worth keeping
-_KEPT = 0.1  # weight of what is asked for being written with full strength
+_KEPT = 0.3  # weight of what is asked for being written with full strength
 _WARMUP = 50  # steps
 _FINAL = 0.05  # share of the rates at the last step
 _DECAY = 0.01  # of the gates' weights
 _DROPPED = 0.1  # of what the gates look at: there are few documents, and many passes over them
+_FLOOR = 1e-6  # of a probability
+_AT_ONCE = 64  # segments of prose
 _SWAPPED = 2  # every so many steps words are swapped for others
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """Segments of plain text that were read, P of them."""
+
+    tokens: Tensor  # (P, T)
+    noted: dict[int, Tensor]  # what write gates look at, (P, T, d) by layer
+
+    def drawn(self, rng: Random, count: int) -> "Prose":
+        rows = torch.tensor(rng.sample(range(len(self.tokens)), count), dtype=torch.long)
+        return Prose(self.tokens[rows], {layer: hidden[rows] for layer, hidden in self.noted.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,7 @@ class Read:
     lookup: Lookup
     # what write gates look at, (B, T, d) by layer; in bfloat16, for there are many
     noted: dict[int, Tensor]
+    asked: Tensor | None  # the same of the questions (Q, L, d), where their words count by it
 
 
 def learn_write_gates(
@@ -83,6 +107,7 @@ def learn_write_gates(
     assert memory is not None
     mixture = parse_mixture(config.mixture)
     setting = replace(setting, segment_length=memory.segment_length, n_segments=1, split="train")
+    prose = read_prose(model, setting, config.prose, f"{seed}/prose")
     reads = []
     for number in range(config.batches):
         rows = range(config.batch_documents)
@@ -92,7 +117,7 @@ def learn_write_gates(
         if len(batch.sources):
             reads.append(read_once(model, batch))
         on_step(number + 1, 0.0)
-    learn(model, setting, reads, config, seed, lambda step, loss: on_step(config.batches + step, loss))
+    learn(model, setting, reads, prose, config, seed, lambda step, loss: on_step(config.batches + step, loss))
 
 
 @torch.no_grad()
@@ -100,21 +125,47 @@ def read_once(model: InfiniTransformer, batch: Batch) -> Read:
     """What write gates see while the documents of a batch are read."""
     memory = model.config.memory
     assert memory is not None
+    noted = _noted(model, batch.documents[:, 0])
+    asked = _noted(model, batch.tokens)[memory.gate_layer(memory.layers[0])] if memory.word_context else None
+    return Read(batch, Lookup.of(batch), noted, asked)
+
+
+@torch.no_grad()
+def read_prose(model: InfiniTransformer, setting: Setting, count: int, seed: str) -> Prose:
+    """So many segments of training texts, and what write gates see of them."""
+    books = setting.corpus.books_of(setting.split)
+    documents = [
+        compose(Random(f"{seed}/{row}"), books, setting.tokenizer, [], setting.segment_length).tokens
+        for row in range(count)
+    ]
+    tokens = torch.from_numpy(np.array(documents, dtype=np.int64)).to(model.device)
+    tokens = tokens.reshape(count, setting.segment_length)
+    if not count:
+        return Prose(tokens, {})
+    seen = [_noted(model, part) for part in tokens.split(_AT_ONCE)]
+    return Prose(tokens, {layer: torch.cat([each[layer] for each in seen]) for layer in seen[0]})
+
+
+def _noted(model: InfiniTransformer, tokens: Tensor) -> dict[int, Tensor]:
+    """What write gates look at (N, T, d), by layer, in texts (N, T) of one segment each."""
+    memory = model.config.memory
+    assert memory is not None
     layers = sorted({memory.gate_layer(layer) for layer in memory.layers})
     with attention_inputs(model, layers) as seen:
-        model.read(batch.documents, empty_state(model.config, len(batch.documents), model.device))
-    return Read(batch, Lookup.of(batch), {layer: seen[layer][:, 0].bfloat16() for layer in layers})
+        model.read(tokens.unsqueeze(1), empty_state(model.config, len(tokens), model.device))
+    return {layer: seen[layer][:, 0].bfloat16() for layer in layers}
 
 
 def learn(
     model: InfiniTransformer,
     setting: Setting,
     reads: list[Read],
+    prose: Prose,
     config: WriteGates,
     seed: str,
     on_step: Callable[[int, float], None],
 ) -> None:
-    """Train gates and word keys on batches that were read, one drawn for each step."""
+    """Train gates and word keys on batches that were read, one drawn for each step, with some of the prose."""
     counts = token_counts(setting, model.config.vocab_size).to(model.device)
     whitening = Whitening(model.embed.weight.detach().float(), counts)
     table = whitening.table()  # (V, d)
@@ -123,7 +174,13 @@ def learn(
         whitening.take_out_of(parameters)
     for gate in gates:
         nn.init.constant_(cast(WriteGate, gate).bias, _BIAS)
-    of_gates = [parameter for gate in gates for parameter in cast(WriteGate, gate).parameters()]
+    of_gates = [
+        parameter
+        for parameters in model.memories()
+        for module in (parameters.write, parameters.ends, word_keys_of(parameters).context)
+        if module is not None
+        for parameter in module.parameters()
+    ]
     groups = [
         {"params": of_gates, "lr": config.lr, "full_lr": config.lr, "weight_decay": _DECAY},
         *rates(model, config.words_lr),
@@ -136,7 +193,8 @@ def learn(
     for step in range(config.steps):
         set_rate(optimizer, up_and_down(step, config.steps, _WARMUP, _FINAL))
         swapped = swap_words(counts, config.known_words, swaps) if step % _SWAPPED else None
-        loss = missed(model, order.choice(reads), table, swapped)
+        beside = prose.drawn(order, config.prose_drawn)
+        loss = missed(model, order.choice(reads), beside, table, swapped)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained, 1.0)
@@ -147,28 +205,55 @@ def learn(
     freeze(model)
 
 
-def missed(model: InfiniTransformer, read: Read, table: Tensor, swapped: Tensor | None) -> Tensor:
+def missed(
+    model: InfiniTransformer, read: Read, prose: Prose, table: Tensor, swapped: Tensor | None
+) -> Tensor:
     """What reads miss among all that is written of a batch, and how far what is asked for is from full strength.
 
+    prose: what is written beside it.
     table (V, d): the embeddings that word keys are made of meanwhile.
     """
     memory, sharp = model.config.memory, sharpness(model.config)
     assert memory is not None
     batch, lookup = read.batch, read.lookup
     told, asking = asked_of(batch, table, swapped)
+    if read.asked is not None:
+        seen = read.noted[memory.gate_layer(memory.layers[0])].unsqueeze(1)  # (B, 1, T, d)
+        told, asking = told._replace(noted=seen), asking._replace(noted=read.asked.unsqueeze(1))
     losses = []
+    other_ids = (prose.tokens if swapped is None else swapped[prose.tokens]).unsqueeze(1)  # (P, 1, T)
     for layer, parameters in zip(memory.layers, model.memories(), strict=True):
-        keys, queries = keys_and_queries(word_keys_of(parameters), told, asking, lookup, memory.key_shift)
+        words, seen_at = word_keys_of(parameters), memory.gate_layer(layer)
+        keys, queries = keys_and_queries(words, told, asking, lookup, memory.key_shift)
         gate = cast(WriteGate, parameters.write)
-        noted = F.dropout(read.noted[memory.gate_layer(layer)].float(), _DROPPED)
+        noted = F.dropout(read.noted[seen_at].float(), _DROPPED)
         strength = gate.strength(noted).transpose(0, 1).flatten(1)  # (G, n)
+        if len(other_ids):
+            seen = prose.noted[seen_at].float()  # (P, T, d)
+            told_beside = Words(other_ids, table[other_ids], seen.unsqueeze(1))
+            beside, _ = words.keys(told_beside, words.nothing_read(len(seen)), shift=memory.key_shift)
+            keys = torch.cat((keys, beside.movedim(2, 0).flatten(1, 3)), dim=1)
+            strength = torch.cat((strength, gate.strength(seen).transpose(0, 1).flatten(1)), dim=1)
         sought = [strength[g, lookup.sought(task)] for g, task in enumerate(lookup.tasks(len(strength)))]
         losses.append(
             lookup.lost(partial(_looks, queries, keys, sharp), strength, each=True)
             - _KEPT * torch.cat(sought).log().mean()
             + replacing_loss(keys, batch)
         )
-    return torch.stack(losses).mean()
+        if parameters.ends is not None:
+            losses.append(misplaced_ends(parameters.ends.gate.strength(noted).flatten(), lookup))
+    return torch.stack(losses).sum() / len(memory.layers)
+
+
+def misplaced_ends(strength: Tensor, lookup: Lookup) -> Tensor:
+    """-log of what is asked for being kept as an end where it is one, and nowhere else, each with half of the weight.
+
+    strength (n,): of all tokens of the documents, of which those that nobody asks for teach nothing.
+    """
+    found = strength[lookup.asked_for].clamp(_FLOOR, 1 - _FLOOR)  # (A,)
+    ends = lookup.ends()
+    parts = [-found[ends].log(), -(1 - found[~ends]).log()]
+    return torch.stack([part.mean() for part in parts if len(part)]).mean()
 
 
 def _looks(queries: Tensor, keys: Tensor, sharp: float, head: int, rows: Tensor) -> Tensor:

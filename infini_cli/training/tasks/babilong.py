@@ -12,6 +12,7 @@ LENGTHS = {1: (2, 10), 2: (4, 20), 3: (6, 32), 4: (2, 4), 5: (4, 20)}
 _TOKENS_PER_SENTENCE = 14
 _LARGEST_SHARE = 0.5  # of a document that a story of usual sentences takes
 _FULLEST = 0.8  # share that no story may exceed
+_ATTEMPTS = 50
 
 
 def make_story(
@@ -42,8 +43,11 @@ def make_story(
         n_events = rng.randint(fewest, max(fewest, most))
     vocabulary = draw_vocabulary(rng, split, classic=classic, wordings="train" if classic else split)
     story = tell_story(rng, task, vocabulary, n_events)
-    while n_events > fewest and _tokens(setting, story) > _FULLEST * setting.n_tokens:
-        n_events -= 1
+    for _ in range(_ATTEMPTS):
+        if _tokens(setting, story) <= _FULLEST * setting.n_tokens:
+            break
+        # what happens in it may take longer until there is something to ask
+        n_events = max(fewest, n_events - 1)
         story = tell_story(rng, task, vocabulary, n_events)
     document = compose(
         rng,

@@ -25,6 +25,7 @@ FACTS_FILE = Path(__file__).with_name("facts.toml")
 MOST_FACTS = 12
 # a stated fact takes about 16 tokens; they never fill more than a third of the document
 _TOKENS_PER_FACT = 48
+_FULLEST = 0.8  # share of a document that facts may fill, but for a single one
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -142,7 +143,8 @@ def make_facts(
     """Facts in prose, some of them asked for.
 
     Args:
-        n_facts: how many are stated; by default a random number, fewer in short documents.
+        n_facts: how many are stated, if the document has room for them; by default a random number, fewer in short
+            documents.
         n_families: of how many kinds they are; few kinds make facts that are easily confused.
         n_known: draw them from the first so many kinds only, so that learning begins with few.
         n_wordings: state and ask each of them in its first so many wordings only.
@@ -159,6 +161,8 @@ def make_facts(
     chosen = rng.sample(available, min(n_families, len(available)))
     facts = _draw_facts(rng, chosen, n_facts + 1, split, n_wordings)
     unstated = facts.pop() if len(facts) > n_facts else None
+    while len(facts) > 1 and _tokens(setting, facts) > _FULLEST * setting.n_tokens:
+        facts.pop()
     asked = rng.sample(range(len(facts)), min(len(facts), n_questions))
     document = compose(
         rng,
@@ -187,6 +191,10 @@ def make_facts(
         questions.append(ask(setting, document, (), text, (REFUSAL,), details=family))
     details = {"facts": len(facts), "families": len(chosen)}
     return Sample("facts", document.segments(setting.segment_length), tuple(questions), details)
+
+
+def _tokens(setting: Setting, facts: list[Fact]) -> int:
+    return sum(setting.tokenizer.count(fact.text) + 1 for fact in facts)
 
 
 def _names(facts: list[Fact]) -> list[str]:

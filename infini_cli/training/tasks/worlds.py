@@ -19,19 +19,34 @@ CLASSIC_PLACES = ("bathroom", "hallway", "garden", "office", "bedroom", "kitchen
 CLASSIC_THINGS = ("football", "milk", "apple")
 
 MOVES: dict[Role, tuple[str, ...]] = {
-    "train": ("went to", "moved to", "journeyed to", "travelled to", "went back to", "walked to", "came to"),
+    # the first seven are those of bAbI
+    "train": (
+        *("went to", "moved to", "journeyed to", "travelled to", "went back to", "walked to", "came to"),
+        *("hurried to", "ran to", "returned to", "headed for", "set off for", "slipped into", "stepped into"),
+        *("entered", "rushed over to", "dashed to", "wandered into", "crossed to", "turned back to"),
+    ),
     "heldout": ("made straight for", "strolled over to"),
 }
 TAKES: dict[Role, tuple[str, ...]] = {
-    "train": ("took", "picked up", "got", "grabbed", "lifted"),
+    "train": (
+        *("took", "picked up", "got", "grabbed", "lifted"),
+        *("fetched", "snatched up", "took hold of", "carried off", "collected"),
+    ),
     "heldout": ("seized",),
 }
 DROPS: dict[Role, tuple[str, ...]] = {
-    "train": ("put down", "dropped", "discarded", "left behind", "let go of"),
+    "train": (
+        *("put down", "dropped", "discarded", "left behind", "let go of"),
+        *("laid down", "set down", "gave up", "threw away", "abandoned"),
+    ),
     "heldout": ("parted with",),
 }
 GIVES: dict[Role, tuple[str, ...]] = {
-    "train": ("gave {thing} to {other}", "handed {thing} to {other}", "passed {thing} to {other}"),
+    "train": (
+        *("gave {thing} to {other}", "handed {thing} to {other}", "passed {thing} to {other}"),
+        *("brought {other} {thing}", "gave {other} {thing}", "handed {other} {thing}"),
+        *("let {other} have {thing}", "held {thing} out to {other}", "returned {thing} to {other}"),
+    ),
     "heldout": ("presented {other} with {thing}",),
 }
 

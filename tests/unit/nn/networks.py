@@ -43,6 +43,18 @@ FORMS = {
         write_hidden=5,
         write_layer=1,
     ),
+    "words-in-context": dataclasses.replace(
+        WORD_KEYS,
+        layers=(1, 2),
+        word_context=6,
+        word_values=True,
+        write_hidden=5,
+        write_layer=0,
+        write_ends=True,
+        read_gate=True,
+        read_layer=1,
+        read_threshold=0.5,
+    ),
     "written-below": dataclasses.replace(
         WORD_KEYS, layers=(2,), word_values=True, read_gate=True, write_threshold=0.4, write_layer=0
     ),

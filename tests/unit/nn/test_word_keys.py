@@ -23,7 +23,7 @@ def words(*ids: int) -> Words:
 
 def told(keys: WordKeys, *ids: int, shift: int = 0) -> torch.Tensor:
     """The keys (1, G, T, D) of a document of one segment."""
-    tokens, embedded = words(*ids)
+    tokens, embedded, *_ = words(*ids)
     return keys.keys(Words(tokens[None], embedded[None]), keys.nothing_read(1), shift=shift)[0][:, 0]
 
 
@@ -79,15 +79,15 @@ def test_what_lets_nothing_by_parts_what_is_before_it_from_what_is_behind() -> N
 
 def test_what_a_segment_cuts_in_two_is_found_as_if_it_did_not() -> None:
     keys = made()
-    tokens, embedded = words(1, 2, 3, 7, 8, 9, 10, 11)
+    tokens, embedded, *_ = words(1, 2, 3, 7, 8, 9, 10, 11)
     whole, after = keys.keys(Words(tokens[None], embedded[None]), keys.nothing_read(1), shift=1)
     cut = Words(tokens.view(1, 2, 4), embedded.view(1, 2, 4, WIDTH))
     parts, after_parts = keys.keys(cut, keys.nothing_read(1), shift=1)
     torch.testing.assert_close(after_parts, after)
     # of what stands before a token nothing is lost; the words behind it are those of its segment
     torch.testing.assert_close(parts[:, 1], whole[:, 0, :, 4:])
-    one, between = keys.keys(Words(*(each[:, :1] for each in cut)), keys.nothing_read(1), shift=1)
-    other, last = keys.keys(Words(*(each[:, 1:] for each in cut)), between, shift=1)
+    one, between = keys.keys(Words(cut.ids[:, :1], cut.embedded[:, :1]), keys.nothing_read(1), shift=1)
+    other, last = keys.keys(Words(cut.ids[:, 1:], cut.embedded[:, 1:]), between, shift=1)
     torch.testing.assert_close(torch.cat((one, other), dim=1), parts)
     torch.testing.assert_close(last, after)
     begun, _ = keys.keys(cut, keys.nothing_read(1), shift=1, fresh=torch.tensor([[True, True]]))
@@ -104,7 +104,7 @@ def test_sums_go_on_after_a_cut() -> None:
 
 def test_padding_is_no_word() -> None:
     keys = made()
-    tokens, embedded = words(1, 2, 3, 9, 10)
+    tokens, embedded, *_ = words(1, 2, 3, 9, 10)
     valid = torch.tensor([[[True, True, True, False, False]]])
     padded = Words(tokens[None], embedded[None])
     found, after = keys.keys(padded, keys.nothing_read(1), shift=1, valid=valid)

@@ -114,7 +114,7 @@ def test_training_stops_when_the_memory_changes_nothing(setting, tmp_path):
     """With rates of zero nothing is learned, and the loop must say so instead of going on."""
     frozen = dataclasses.replace(
         RECIPE,
-        optimizer=Optimizer(lora_lr=0.0, map_lr=0.0, gate_lr=0.0),
+        optimizer=Optimizer(lora_lr=1e-12, map_lr=1e-12, gate_lr=1e-12),
         evaluation=Evaluation(every=1, samples=2),
     )
     with pytest.raises(UsageError, match="no better with the memory than without"):
@@ -221,7 +221,7 @@ def test_writing_strength_is_the_mean_gate_of_features_that_sum_to_one(setting):
 def test_gates_are_shifted_once_when_their_stage_begins(setting, tmp_path):
     frozen = dataclasses.replace(
         RECIPE,
-        optimizer=Optimizer(lora_lr=0.0, map_lr=0.0, gate_lr=0.0),
+        optimizer=Optimizer(lora_lr=1e-12, map_lr=1e-12, gate_lr=1e-12),
         stages=tuple(
             dataclasses.replace(stage, gate_shift=shift, steps=2)
             for stage, shift in zip(RECIPE.stages, (0.0, -3.0), strict=True)
