@@ -31,13 +31,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from infini_cli.nn.memory import empty_state
-from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.nn.transformer import InfiniTransformer, Layer
 from infini_cli.nn.word_keys import Words
 from infini_cli.nn.write_gate import WriteGate
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.composition import compose
-from infini_cli.training.lookup import Lookup, attention_inputs
+from infini_cli.training.lookup import Lookup
 from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import WriteGates
@@ -150,10 +149,18 @@ def _noted(model: InfiniTransformer, tokens: Tensor) -> dict[int, Tensor]:
     """What write gates look at (N, T, d), by layer, in texts (N, T) of one segment each."""
     memory = model.config.memory
     assert memory is not None
-    layers = sorted({memory.gate_layer(layer) for layer in memory.layers})
-    with attention_inputs(model, layers) as seen:
-        model.read(tokens.unsqueeze(1), empty_state(model.config, len(tokens), model.device))
-    return {layer: seen[layer][:, 0].bfloat16() for layer in layers}
+    wanted = {memory.gate_layer(layer) for layer in memory.layers}
+    words = model.words(tokens.unsqueeze(1))
+    x, turns = words.embedded, model.turns(0, tokens.shape[-1])
+    noted = {}
+    for index in range(max(wanted) + 1):
+        layer = cast(Layer, model.layers[index])
+        if index in wanted:
+            noted[index] = layer.attn_norm(x)[:, 0].bfloat16()
+        if index < max(wanted):
+            # nothing is read from an empty memory, and nobody asks for what would be written
+            x, _ = layer(x, words, turns, None, None, None)
+    return noted
 
 
 def learn(
