@@ -21,7 +21,6 @@ from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.reading.engine import choose_dtype
 from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
-from infini_cli.training.calibration import whiten_maps
 from infini_cli.training.curriculum import Place
 from infini_cli.training.lookup import attention_inputs, lookup_loss
 from infini_cli.training.losses import (
@@ -35,19 +34,18 @@ from infini_cli.training.losses import (
 )
 from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import make_optimizer, set_rate
-from infini_cli.training.prompting import end_of_answer
-from infini_cli.training.read_gates import learn_read_gates, listening_loss
+from infini_cli.training.preparation import prepare
+from infini_cli.training.read_gates import listening_loss
 from infini_cli.training.recall import Recall, measure_recall, pooled
 from infini_cli.training.recipe import Recipe, StageConfig
 from infini_cli.training.replies import with_replies
 from infini_cli.training.tasks.sample import Setting
-from infini_cli.training.word_lookup import freeze, learn_word_keys
-from infini_cli.training.word_values import begin_word_values, learn_word_values
+from infini_cli.training.word_lookup import freeze
 from infini_cli.training.workers import threads_of
-from infini_cli.training.write_gates import learn_write_gates
 
 T = TypeVar("T")
 
+PREPARED = "prepared.pt"  # the memory's parameters before the stages
 CHECKPOINT = "checkpoint.pt"
 ADAPTER = "adapter.safetensors"
 CONFIG = "config.json"  # the adapter's form in words, for people and other programs
@@ -179,22 +177,17 @@ def train(
         if rank == 0 and not (folder / CHECKPOINT).exists():
             # the other workers get it all from the first one when DistributedDataParallel begins
             with threads_of(workers):
-                lookup = recipe.word_lookup
-                end = end_of_answer(setting.tokenizer)
-                begin_word_values(model, lookup.value_strength, end)
-                if lookup.value_steps:
-                    learn_word_values(model, setting, lookup.value_steps, end, f"values/{recipe.seed}")
-                if recipe.memory.word_keys:
-                    seed = f"words/{recipe.seed}"
-                    learn_word_keys(model, setting, lookup, seed, on_word_lookup)
-                elif recipe.memory.feature_map == "hedgehog":
-                    whiten_maps(model, setting, f"maps/{recipe.seed}")
-                if recipe.write_gates.steps:
-                    seed = f"gates/{recipe.seed}"
-                    learn_write_gates(model, setting, recipe.write_gates, seed, on_write_gates)
-                if recipe.read_gates.steps:
-                    seed = f"read/{recipe.seed}"
-                    learn_read_gates(model, teacher, setting, recipe.read_gates, seed, on_read_gates)
+                prepare(
+                    model,
+                    teacher,
+                    recipe,
+                    setting,
+                    folder / PREPARED,
+                    on_word_lookup=on_word_lookup,
+                    on_write_gates=on_write_gates,
+                    on_read_gates=on_read_gates,
+                )
+            torch.manual_seed(recipe.seed)
         if recipe.lora is not None:
             inject(model, recipe.lora)
     freeze(model)
