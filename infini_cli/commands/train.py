@@ -119,11 +119,13 @@ class _Shown:
         self._word_steps = word_steps
         self._gate_steps = gate_steps
         self._read_steps = read_steps
+        self._prepared = False  # whether anything was learned before the stages
         self._first: Event | None = None
         self._last: Event | None = None
 
     def word_lookup(self, step: int, loss: float, right: float) -> None:
         """Show a step of the training of word keys, which comes before the first stage."""
+        self._prepared = True
         detail = (
             f"word keys, step {step} of {self._word_steps}, loss {loss:.3f}, {right:.0%} on the right words"
         )
@@ -131,10 +133,12 @@ class _Shown:
 
     def write_gates(self, step: int, loss: float) -> None:
         """Show a step of the training of write gates, which comes next."""
+        self._prepared = True
         self._bar.update(0.0, detail=f"write gates, step {step:,} of {self._gate_steps:,}, loss {loss:.3f}")
 
     def read_gates(self, step: int, loss: float) -> None:
         """Show a step of the training of read gates, the last before the stages."""
+        self._prepared = True
         self._bar.update(0.0, detail=f"read gates, step {step:,} of {self._read_steps:,}, loss {loss:.3f}")
 
     def event(self, event: "Event") -> None:
@@ -172,9 +176,9 @@ class _Shown:
             )
             return
         self._reporter.emit(str(adapter))
-        if last is None:
+        if last is None and not self._prepared:
             self._reporter.note("this run was finished before")
-        elif last.step < last.steps:
+        elif last is not None and last.step < last.steps:
             self._reporter.note(
                 f"stopped after step {last.step:,} of {last.steps:,}; the same command goes on"
             )

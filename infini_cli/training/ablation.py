@@ -1,8 +1,8 @@
 """Which parts of the memory's form make it recall: the same short training, with one form after another.
 
-`python -m infini_cli.training.ablation RECIPE.toml --output FOLDER` takes base, updates, rates and the mixture of its
-first stage from a recipe. Every form reads and is asked the same documents in the same order, and is then asked the
-same held-out ones; a run that was stopped goes on.
+`python -m infini_cli.training.ablation RECIPE.toml --output FOLDER` takes from a recipe its base, its rates, what comes
+before its stages, and what there is to be found (`[word_lookup.mixture]`). Every form reads and is asked the same
+documents in the same order, and is then asked the same held-out ones; a run that was stopped goes on.
 """
 
 import argparse
@@ -17,15 +17,26 @@ from infini_cli.console import Reporter
 from infini_cli.errors import InfiniError
 from infini_cli.nn.checkpoint.loading import read_config
 from infini_cli.nn.config import MemoryConfig, ModelConfig
+from infini_cli.nn.lora import LoRAConfig
 from infini_cli.reading.engine import choose_device
 from infini_cli.tokenizers import load_tokenizer
 from infini_cli.training.corpus import open_corpus
 from infini_cli.training.loop import LOG, Event, train
-from infini_cli.training.recipe import Evaluation, Optimizer, ReadGates, Recipe, WriteGates, load_recipe
+from infini_cli.training.recipe import (
+    Evaluation,
+    Optimizer,
+    ReadGates,
+    Recipe,
+    StageConfig,
+    WriteGates,
+    load_recipe,
+)
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.zoo import resolve
 
 RESULTS = "ablation.json"
+# of all forms, which act behind something that was read
+UPDATES = LoRAConfig(rank=8, alpha=8.0, targets=("attn.q", "attn.o", "mlp.down"), after_reading=True)
 
 
 def forms(shipped: MemoryConfig, base: ModelConfig) -> dict[str, MemoryConfig]:
@@ -60,11 +71,14 @@ def forms(shipped: MemoryConfig, base: ModelConfig) -> dict[str, MemoryConfig]:
 
 
 def budgeted(recipe: Recipe, memory: MemoryConfig, steps: int, word_steps: int, samples: int) -> Recipe:
-    """The recipe cut down to so many steps of recall, for another form of memory.
+    """What the recipe trains before its stages and so many steps of one stage of recall, for another form of memory.
 
-    What a form cannot learn before the stage, it learns in it.
+    What a form cannot learn before the stage, it learns in it; all forms have the same low-rank updates.
     """
-    stage = replace(recipe.stages[0], steps=steps, mixture=recipe.word_lookup.mixture, window_segments=None)
+    lookup = recipe.word_lookup
+    stage = StageConfig(
+        steps, segments=(2,), mixture=lookup.mixture, batch_documents=min(8, lookup.batch_documents)
+    )
     gates, read_gates, optimizer = recipe.write_gates, recipe.read_gates, recipe.optimizer
     batches = -(-word_steps // 10)
     if memory.write_gate and memory.word_keys:
@@ -78,8 +92,9 @@ def budgeted(recipe: Recipe, memory: MemoryConfig, steps: int, word_steps: int, 
         write_gates=gates,
         read_gates=fewer if memory.read_gate else ReadGates(),
         optimizer=optimizer,
-        stages=(stage if memory.write_gate else replace(stage, gate_shift=0.0, write_threshold=None),),
-        word_lookup=replace(recipe.word_lookup, steps=word_steps),
+        lora=UPDATES,
+        stages=(stage,),
+        word_lookup=replace(lookup, steps=word_steps),
         evaluation=Evaluation(every=steps, samples=samples),
     )
 

@@ -191,6 +191,11 @@ def train(
         if recipe.lora is not None:
             inject(model, recipe.lora)
     freeze(model)
+    if not recipe.stages:
+        # all that the recipe trains is trained
+        if rank == 0:
+            write_adapter(model, recipe, folder, base_fingerprint)
+        return folder / ADAPTER
     step_module: nn.Module = Step(model, teacher, recipe)
     optimizer = make_optimizer(model, recipe.optimizer)
     progress, backgrounds = resume(folder / CHECKPOINT, recipe, model, optimizer)
@@ -263,15 +268,7 @@ def train(
                 log.write(event.to_json() + "\n")
             if due:
                 save(folder / CHECKPOINT, recipe, model, optimizer, progress, backgrounds)
-                # what it is added to is mostly in bfloat16; the checkpoint keeps the updates in float32
-                save_adapter(
-                    model,
-                    folder / ADAPTER,
-                    base=base_fingerprint,
-                    lora=recipe.lora,
-                    dtype=torch.bfloat16,
-                )
-                (folder / CONFIG).write_text(describe(recipe, base_fingerprint), encoding="utf-8")
+                write_adapter(model, recipe, folder, base_fingerprint)
                 saved = time.monotonic()
         if progress.without_effect >= EVALUATIONS_WITHOUT_EFFECT:
             raise UsageError(
@@ -280,6 +277,13 @@ def train(
                 hint="raise the rates of maps and gates, begin with fewer segments, or give the memory more layers",
             )
     return folder / ADAPTER
+
+
+def write_adapter(model: InfiniTransformer, recipe: Recipe, folder: Path, base_fingerprint: str) -> None:
+    """The adapter as it is now, and its form in words."""
+    # what updates are added to is mostly in bfloat16; the checkpoint keeps them in float32
+    save_adapter(model, folder / ADAPTER, base=base_fingerprint, lora=recipe.lora, dtype=torch.bfloat16)
+    (folder / CONFIG).write_text(describe(recipe, base_fingerprint), encoding="utf-8")
 
 
 def describe(recipe: Recipe, base_fingerprint: str) -> str:

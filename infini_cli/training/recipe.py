@@ -120,7 +120,7 @@ class Recipe:
     name: str
     base: str
     memory: MemoryConfig
-    stages: tuple[StageConfig, ...]
+    stages: tuple[StageConfig, ...]  # none: what is trained before them is all
     lora: LoRAConfig | None = None
     word_lookup: WordLookup = WordLookup()
     write_gates: WriteGates = WriteGates()
@@ -170,11 +170,16 @@ def recipe_from_dict(values: dict[str, Any]) -> Recipe:
     for name in tables.keys() & values.keys():
         values[name] = build(tables[name], _with_tuples(values[name]))
     values["stages"] = tuple(build(StageConfig, _with_tuples(stage)) for stage in values.get("stages", ()))
-    if not values["stages"]:
-        raise ValueError("a recipe needs at least one stage: [[stages]]")
     for stage in values["stages"]:
         parse_mixture(stage.mixture)
     recipe = build(Recipe, values)
+    if not recipe.stages:
+        if recipe.lora is not None:
+            raise ValueError("updates (lora) are trained in stages, of which there are none: [[stages]]")
+        if not recipe.memory.word_keys:
+            raise ValueError(
+                "a memory without word_keys is trained in stages, of which there are none: [[stages]]"
+            )
     if recipe.memory.word_keys:
         parse_mixture(recipe.word_lookup.mixture)
     if recipe.write_gates.prose_drawn > recipe.write_gates.prose:

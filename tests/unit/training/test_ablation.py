@@ -10,7 +10,7 @@ from infini_cli import paths
 from infini_cli.console import Reporter
 from infini_cli.training import loop
 from infini_cli.training.ablation import RESULTS, budgeted, compare, forms
-from infini_cli.training.recipe import WordLookup, WriteGates, load_recipe
+from infini_cli.training.recipe import ReadGates, WordLookup, WriteGates, load_recipe
 from tests.unit.nn.networks import BASE as SMALL
 from tests.unit.nn.networks import FORMS
 
@@ -45,14 +45,13 @@ def test_what_words_need_is_left_out_of_forms_without_them() -> None:
 @pytest.mark.timeout(300)
 def test_each_form_is_trained_on_the_same_documents_and_asked_the_same(setting, tmp_path, capsys) -> None:
     recipe = load_recipe(paths.shipped_models_dir() / "smollm2-135m-infini" / "recipe.toml")
-    stage = dataclasses.replace(recipe.stages[0], mixture={"facts": {"n_facts": 2}}, batch_documents=1)
     recipe = dataclasses.replace(
         recipe,
         base="for-tests-tiny",
-        stages=(stage,),
-        lora=None,
         losses=dataclasses.replace(recipe.losses, lookup=0.0),
-        word_lookup=WordLookup(steps=2, batch_documents=1, segments=1, mixture={"facts": 1}),
+        word_lookup=WordLookup(steps=2, batch_documents=1, segments=1, mixture={"facts": {"n_facts": 2}}),
+        write_gates=WriteGates(steps=2, batches=1, batch_documents=1, mixture={"facts": {"n_facts": 2}}),
+        read_gates=ReadGates(),
     )
     every = forms(SHIPPED, SMALL)
     chosen = {name: every[name] for name in ("and learned maps", "the shipped form")}

@@ -7,9 +7,18 @@ import torch
 
 from infini_cli import paths
 from infini_cli.errors import UsageError
-from infini_cli.nn.checkpoint import load_base
+from infini_cli.nn.checkpoint import load_adapter, load_base
+from infini_cli.training.loop import ADAPTER, PREPARED
 from infini_cli.training.preparation import prepare
-from infini_cli.training.recipe import ReadGates, Recipe, StageConfig, WordLookup, WriteGates
+from infini_cli.training.recipe import (
+    ReadGates,
+    Recipe,
+    StageConfig,
+    WordLookup,
+    WriteGates,
+    recipe_from_dict,
+)
+from tests.unit.training.test_loop import run
 from tests.unit.training.test_word_lookup import MEMORY, MIXTURE
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -83,3 +92,28 @@ def test_other_stages_can_follow_and_no_other_preparation(setting, tmp_path) -> 
     assert prepared(setting, tmp_path / "run", other)[1] == [0, 0, 0]
     with pytest.raises(UsageError, match="another recipe"):
         prepared(setting, tmp_path / "run", dataclasses.replace(RECIPE, seed=2))
+
+
+def test_a_recipe_without_stages_gives_what_was_prepared(setting, tmp_path) -> None:
+    recipe = dataclasses.replace(RECIPE, stages=())
+    events = run(setting, tmp_path / "run", recipe)
+    assert not events
+    memory = torch.load(tmp_path / "run" / PREPARED, weights_only=True)["memory"]
+    model = load_base(BASE, memory=recipe.memory, dtype=torch.float32)
+    load_adapter(model, tmp_path / "run" / ADAPTER, base="f" * 64)
+    found = {name: p.detach() for name, p in model.named_parameters() if ".memory." in name}
+    assert found.keys() == memory.keys()
+    for name, value in memory.items():
+        torch.testing.assert_close(found[name], value, atol=2e-2, rtol=2e-2)
+
+
+@pytest.mark.parametrize(("part", "named"), [("lora", "lora"), ("word_keys", "word_keys")])
+def test_what_only_stages_can_train_needs_a_stage(part: str, named: str) -> None:
+    values = {"name": "n", "base": "b", "memory": {"layers": [1], "feature_map": "hedgehog", "word_keys": 4}}
+    if part == "lora":
+        values["lora"] = {"rank": 2, "alpha": 2.0, "targets": ["attn.q"]}
+    else:
+        del values["memory"]["word_keys"]
+    values["word_lookup"] = {"mixture": MIXTURE}
+    with pytest.raises(ValueError, match=named):
+        recipe_from_dict(values)
