@@ -23,7 +23,7 @@ else:
 
 PROJECT_FILE = "infini.toml"
 ENVIRONMENT_PREFIX = "INFINI_"
-DEFAULT_MODEL = "smollm2-135m-instruct"
+DEFAULT_MODEL = "smollm2-135m-infini"
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 _DTYPES = ("auto", "float32", "bfloat16")
 _PDF_PARSERS = ("auto", "pdfium", "pypdf")
@@ -93,6 +93,10 @@ class Settings(BaseModel):
     offline: bool = _setting(False, "never use the network", "true or false")
     quiet: bool = _setting(False, "no progress, notes or warnings", "true or false")
     debug: bool = _setting(False, "show the traceback of an unexpected error", "true or false")
+
+    def for_memory_of(self, model: str) -> "Settings":
+        """The same, with the model that a memory was read with, unless the user has chosen one."""
+        return self if self.origins["model"] != "default" else self.model_copy(update={"model": model})
 
     @property
     def origins(self) -> dict[str, str]:

@@ -150,8 +150,11 @@ def _read(
         from infini_cli.reading.reader import read_documents
 
         length = settings.segment_length
-        if record is not None and plan.goes_on and settings.origins["segment_length"] != "command line":
-            length = record.segment_length  # a memory goes on in the segments it was begun with
+        if record is not None and plan.goes_on:
+            # a memory goes on with the model and in the segments it was begun with
+            settings = settings.for_memory_of(record.model)
+            if settings.origins["segment_length"] != "command line":
+                length = record.segment_length
         engine = load_engine(settings, segment_length=length)
     if record is not None and plan.resumed and (record.device, record.dtype) != (engine.device, engine.dtype):
         reporter.warn(

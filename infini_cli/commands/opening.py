@@ -14,6 +14,7 @@ from infini_cli.commands.options import Session
 from infini_cli.commands.passwords import prepare
 from infini_cli.commands.skipped import tell_skipped
 from infini_cli.errors import UsageError
+from infini_cli.settings import Settings
 
 if TYPE_CHECKING:
     from infini_cli.reading.engine import ModelEngine
@@ -84,7 +85,7 @@ def _read(session: Session, files: Sequence[str]) -> Iterator[Opened]:
     with ExitStack() as stack:
         found = stack.enter_context(find_sources(files))
         sources = prepare(session, found.sources)
-        engine, load_s = _load(session, None)
+        engine, load_s = _load(session, session.settings, None)
         from infini_cli.reading.memory import read_into_temporary
         from infini_cli.reading.options import ReadingOptions
 
@@ -123,7 +124,7 @@ def _kept(session: Session) -> Iterator[Opened]:
         session.reporter.warn(
             f"the memory {name!r} is not whole: reading was interrupted; the same `infini ingest` command goes on"
         )
-    engine, load_s = _load(session, record.segment_length)
+    engine, load_s = _load(session, session.settings.for_memory_of(record.model), record.segment_length)
     from infini_cli.reading.memory import open_memory
 
     started = time.monotonic()
@@ -136,12 +137,12 @@ def _kept(session: Session) -> Iterator[Opened]:
         yield Opened(engine, memory, name, None, load_s + time.monotonic() - started, 0.0)
 
 
-def _load(session: Session, segment_length: int | None) -> tuple["ModelEngine", float]:
+def _load(session: Session, settings: Settings, segment_length: int | None) -> tuple["ModelEngine", float]:
     started = time.monotonic()
     with session.reporter.progress("Loading the model"):
         from infini_cli.reading.engine import load_engine
 
-        engine = load_engine(session.settings, segment_length=segment_length)
+        engine = load_engine(settings, segment_length=segment_length)
     return engine, time.monotonic() - started
 
 

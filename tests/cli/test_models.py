@@ -9,6 +9,8 @@ import pytest
 from infini_cli import paths, zoo
 from infini_cli.settings import DEFAULT_MODEL
 
+BASE_MODEL = "smollm2-135m-instruct"  # whose files the default model is made of
+
 KEYS = {
     "name",
     "description",
@@ -125,8 +127,8 @@ def half_pulled() -> Path:
 
 
 def test_rm_frees_also_what_an_interrupted_pull_left(run_main, half_pulled: Path) -> None:
-    outcome = run_main("models", "rm", DEFAULT_MODEL, "--json", "--yes")
-    assert json.loads(outcome.out) == {"schema": 1, "removed": DEFAULT_MODEL, "freed_bytes": 5}
+    outcome = run_main("models", "rm", BASE_MODEL, "--json", "--yes")
+    assert json.loads(outcome.out) == {"schema": 1, "removed": BASE_MODEL, "freed_bytes": 5}
     assert not half_pulled.exists()
 
 
