@@ -16,7 +16,7 @@ from infini_cli.nn.lora import linear
 from infini_cli.nn.memory import LayerMemory, empty_rows, features, retrieve, update, written
 from infini_cli.nn.rope import rotate
 from infini_cli.nn.window import LayerWindow
-from infini_cli.nn.word_keys import WordKeys, Words
+from infini_cli.nn.word_keys import WordKeys, Words, ordered_heads
 from infini_cli.nn.write_gate import Ends, WriteGate
 
 SHORT = 128  # tokens
@@ -26,6 +26,8 @@ Rotations = tuple[Tensor, Tensor]  # cosines and sines, each (T, D)
 
 class MemoryParameters(nn.Module):
     """What one layer learns about its memory; float32 whatever the base model's dtype."""
+
+    follows: Tensor | None
 
     def __init__(self, config: ModelConfig, memory: MemoryConfig) -> None:
         super().__init__()
@@ -60,6 +62,8 @@ class MemoryParameters(nn.Module):
         self.ends = Ends(config.d_model, hidden) if memory.write_ends else None
         self.write_threshold = memory.write_threshold
         self.read_threshold = memory.read_threshold
+        follows = torch.tensor(ordered_heads(kv_heads)).repeat_interleave(heads // kv_heads)
+        self.register_buffer("follows", follows if memory.read_in_turn else None, persistent=False)  # (H,)
         self.read = nn.Linear(config.d_model, heads, bias=False) if memory.read_gate else None
         if self.read is not None:
             nn.init.zeros_(self.read.weight)  # every token reads with the head's own share, until trained
@@ -129,10 +133,22 @@ class MemoryParameters(nn.Module):
             strength = strength.masked_fill(strength < self.write_threshold, 0.0)
         return strength
 
-    def share(self, hidden: Tensor) -> Tensor:
-        """How much of its attention a token takes from the memory: hidden (…, T, d) to (…, H, T), or (H, 1) for all."""
+    def share(self, hidden: Tensor, begun: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """How much of its attention a token takes from the memory: hidden (…, T, d) to (…, H, T), or (H, 1) for all.
+
+        begun (…) bool: whether a head that others follow has read anything before these tokens; by default none has.
+        With it the same after them, where heads read in turn: see MemoryConfig.read_in_turn.
+        """
         share = torch.sigmoid(self.openness(hidden))
-        return share.masked_fill(share < self.read_threshold, 0.0) if self.read_threshold > 0 else share
+        if self.read_threshold > 0:
+            share = share.masked_fill(share < self.read_threshold, 0.0)
+        if self.follows is None:
+            return share, None
+        leads = (share[..., ~self.follows, :] > 0).any(dim=-2)  # (…, T)
+        if begun is not None:
+            leads = torch.cat((leads[..., :1] | begun.unsqueeze(-1), leads[..., 1:]), dim=-1)
+        since = leads.cumsum(dim=-1) > 0
+        return share.masked_fill(self.follows.unsqueeze(-1) & ~since.unsqueeze(-2), 0.0), since[..., -1]
 
     def openness(self, hidden: Tensor) -> Tensor:
         """The same before the sigmoid: from none to all."""
@@ -199,7 +215,8 @@ class Attention(nn.Module):
             noted = hidden if words.noted is None else words.noted
             heeded = hidden if words.heeded is None else words.heeded
             recalled, seen, memory = self.walk(noted, words, q, k, v, parameters, memory, valid, fresh)
-            attended = mix(attended, recalled, seen, parameters.share(heeded))
+            share, _ = parameters.share(heeded)
+            attended = mix(attended, recalled, seen, share)
         return linear(self.o, join_heads(attended), behind), memory
 
     def walk(
@@ -308,7 +325,8 @@ class Attention(nn.Module):
             phi_q = group(parameters.query_features(asked), self.config.n_kv_heads)
             recalled = self._by_head(retrieve(phi_q, memory, self.memory_config.eps), q)
             heeded = hidden if words.heeded is None else words.heeded
-            attended = mix(attended, recalled, written(memory), parameters.share(heeded))
+            share, window.begun = parameters.share(heeded, window.begun)
+            attended = mix(attended, recalled, written(memory), share)
         return linear(self.o, join_heads(attended), behind)
 
 

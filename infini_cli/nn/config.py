@@ -49,6 +49,9 @@ class MemoryConfig:
     read_gate: bool = False  # the share of the memory depends on the token that reads, not on the head alone
     read_layer: int | None = None  # whose input all read gates look at; None: each that of its own layer
     read_threshold: float = 0.0  # a token whose share of the memory is below it does not read at all
+    read_in_turn: bool = (
+        False  # heads that go on from the last words read only behind what the others have read
+    )
     update: UpdateRule = "delta"
     segment_length: int = 512  # tokens read at once; local attention does not look further while reading
     eps: float = 1e-6  # added to the denominator of a memory read
@@ -82,6 +85,8 @@ class MemoryConfig:
         for name in ("write_threshold", "write_hidden"):
             if getattr(self, name) and not self.write_gate:
                 raise ValueError(f"{name} needs write_gate")
+        if self.read_in_turn and not (self.read_threshold and self.word_keys):
+            raise ValueError("read_in_turn needs read_threshold and word_keys")
         if not 0 <= self.read_threshold < 1:
             raise ValueError(f"read_threshold is {self.read_threshold}; it must be at least 0 and below 1")
         if self.read_threshold and not self.read_gate:
@@ -160,6 +165,10 @@ class ModelConfig:
             raise ValueError(f"head_dim is {self.head_dim}; rotary positions need an even one")
         if self.memory is not None and any(not 0 <= i < self.n_layers for i in self.memory.layers):
             raise ValueError(f"memory layers {self.memory.layers} are not all within 0..{self.n_layers - 1}")
+        if self.memory is not None and self.memory.read_in_turn and self.n_kv_heads < 2:
+            raise ValueError(
+                "read_in_turn needs more than one key/value head: a single one goes on from the last words"
+            )
         if self.memory is not None and self.memory.map_factor * self.head_dim % self.memory.map_groups:
             raise ValueError(
                 f"{self.memory.map_groups} groups cannot share the {self.memory.map_factor * self.head_dim} rows of a "

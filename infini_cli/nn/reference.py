@@ -108,7 +108,9 @@ def attention(
                     if form.read_gate:
                         beta = beta + w[name + "memory.read.weight"][n] @ heeded[t]
                     share = torch.sigmoid(beta)
-                    if share < form.read_threshold:
+                    if share < form.read_threshold or (
+                        form.read_in_turn and g % 3 == 0 and not begun(w, name, heeded[: t + 1], config)
+                    ):
                         share = torch.zeros_like(share)
                     attended = share * recalled + (1 - share) * attended  # equation 10
                 out[t, n * dim : (n + 1) * dim] = attended
@@ -147,6 +149,16 @@ def attention(
             added_z += phi_k
         memory[layer, g] = (matrix + added_matrix, z + added_z)
     return out @ w[name + "attn.o.weight"].T
+
+
+def begun(w: Mapping[str, Tensor], name: str, heeded: Tensor, config: ModelConfig) -> bool:
+    """Whether a head that does not mind the order of words reads at any of these tokens of a segment (T, d)."""
+    form = config.memory
+    assert form is not None
+    shared = config.n_heads // config.n_kv_heads
+    leading = [n for n in range(config.n_heads) if (n // shared) % 3]
+    logits = heeded @ w[name + "memory.read.weight"][leading].T + w[name + "memory.beta"][leading]
+    return bool((torch.sigmoid(logits) >= form.read_threshold).any())
 
 
 def write_strength(

@@ -14,10 +14,13 @@ from infini_cli.nn.config import ModelConfig
 class LayerWindow:
     """Rotated keys and values of one layer, in tensors made anew with each addition: gradients flow through."""
 
-    def __init__(self, keys: Tensor, values: Tensor, words: Tensor | None = None) -> None:
+    def __init__(self, keys: Tensor, values: Tensor) -> None:
         self.keys, self.values = keys, values  # (B, G, P, D)
         self.length = keys.shape[-2]
-        self.words = words  # sums of the words so far: see WordKeys
+        self.words: Tensor | None = None  # sums of the words so far: see WordKeys
+        self.begun: Tensor | None = (
+            None  # (B,) bool: whether anything was read from the memory that others follow
+        )
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add (B, G, T, D) each; return all that is held, (B, G, P+T, D) each."""
@@ -72,12 +75,10 @@ class Window:
 
         window = object.__new__(Window)
         window.capacity = self.capacity
-        window.layers = [
-            LayerWindow(
-                spread(layer.keys), spread(layer.values), None if layer.words is None else spread(layer.words)
-            )
-            for layer in self.layers
-        ]
+        window.layers = [LayerWindow(spread(layer.keys), spread(layer.values)) for layer in self.layers]
+        for layer, held in zip(window.layers, self.layers, strict=True):
+            layer.words = None if held.words is None else spread(held.words)
+            layer.begun = None if held.begun is None else spread(held.begun)
         return window
 
     @property

@@ -128,6 +128,7 @@ _LATER_ADDITIONS = {
     "write_ends": False,
     "read_layer": None,
     "read_threshold": 0.0,
+    "read_in_turn": False,
 }
 
 

@@ -124,8 +124,8 @@ def ask(model: InfiniTransformer, batch: Batch) -> tuple[dict[int, Tensor], Tens
 def set_open(model: InfiniTransformer, shares: Tensor) -> Iterator[None]:
     """While the block runs, questions of one segment read all memories by these shares (Q, H, L), not by the gates'."""
 
-    def given(hidden: Tensor) -> Tensor:
-        return shares.unsqueeze(1)[..., : hidden.shape[-2]]
+    def given(hidden: Tensor, begun: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        return shares.unsqueeze(1)[..., : hidden.shape[-2]], None
 
     memories = model.memories()
     for parameters in memories:

@@ -16,7 +16,16 @@ def test_a_memory_goes_on_with_the_model_it_was_read_with_unless_one_is_chosen(
 
     asked = run_main("ask", "Where does the mill stand?", "--memory", "mill", "--dtype", "float32", "--json")
     assert (asked.code, json.loads(asked.out)["model"]) == (0, "for-tests-tiny")
-    more = ("ingest", str(tmp_path / "two.txt"), "--memory", "mill", "--append", "--dtype", "float32", "--json")
+    more = (
+        "ingest",
+        str(tmp_path / "two.txt"),
+        "--memory",
+        "mill",
+        "--append",
+        "--dtype",
+        "float32",
+        "--json",
+    )
     added = run_main(*more)
     assert (added.code, json.loads(added.out)["model"]) == (0, "for-tests-tiny")
 

@@ -9,6 +9,7 @@ from infini_cli.training.composition import Insertion, compose
 from infini_cli.training.questions import PassageQuestion, PassageSet
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.sample import Sample, Setting
+from infini_cli.training.tasks.text import REPLY_TOKENS
 
 LARGEST_SHARE = 0.7  # of the document that passages may take
 MISSED_SHARE = 0.1  # of the answerable questions: search has not brought the passage that answers
@@ -121,7 +122,7 @@ def _reading_hotpotqa(rng: Random, setting: Setting) -> _Reading:
 
 
 def make_passage_reading(
-    rng: Random, setting: Setting, *, source: str | None = None, n_questions: int = 2
+    rng: Random, setting: Setting, *, source: str | None = None, n_questions: int = 2, replies: bool = False
 ) -> Sample:
     """Passages in the window, with the answer or without it, and the memory of the same document behind them.
 
@@ -130,6 +131,7 @@ def make_passage_reading(
     Args:
         source: "squad" or "hotpotqa"; mostly the first by default.
         n_questions: at most, over a passage of the first; one over those of the second.
+        replies: what the base model replies stands in the place of the answers.
     """
     source = rng.choices(("squad", "hotpotqa"), (5, 1))[0] if source is None else source
     reading = (
@@ -156,4 +158,8 @@ def make_passage_reading(
         )
         for asked in reading.questions
     )
+    if replies:
+        questions = tuple(
+            replace(each, answer=(), reply_tokens=REPLY_TOKENS, objective="replay") for each in questions
+        )
     return Sample("passage-reading", document.segments(setting.segment_length), questions, {"source": source})

@@ -54,6 +54,7 @@ FORMS = {
         read_gate=True,
         read_layer=1,
         read_threshold=0.5,
+        read_in_turn=True,
     ),
     "written-below": dataclasses.replace(
         WORD_KEYS, layers=(2,), word_values=True, read_gate=True, write_threshold=0.4, write_layer=0

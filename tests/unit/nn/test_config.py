@@ -50,6 +50,7 @@ OF_WORDS = {"feature_map": "hedgehog", "word_keys": 8, "word_values": True, "wri
         ({"read_layer": 0}, "read_layer"),
         ({"read_gate": True, "read_threshold": 1.0}, "read_threshold"),
         ({"read_threshold": 0.5}, "needs read_gate"),
+        ({"read_gate": True, "read_threshold": 0.5, "read_in_turn": True}, "read_in_turn"),
         ({"read_gate": True, "read_layer": 1}, "above the first memory layer"),
         ({**OF_WORDS, "word_parts": 0}, "word_parts"),
         ({**OF_WORDS, "word_parts": 3}, "word_parts"),

@@ -71,7 +71,7 @@ def test_gates_learn_to_open_where_their_heads_are_to_read_and_nowhere_else(sett
         loss.backward()
         optimizer.step()
     assert float(loss.detach()) < min(0.2, before / 4)
-    shares = model.memories()[0].share(seen[1])[:, 0].transpose(1, 2)  # (Q, L, H)
+    shares = model.memories()[0].share(seen[1])[0][:, 0].transpose(1, 2)  # (Q, L, H)
     to_read, counted = what_to_read(model, batch)
     wanted = to_read.transpose(1, 2)[counted]
     assert shares[counted][wanted == 1].mean() > 0.8
@@ -123,7 +123,7 @@ def test_questions_are_asked_with_gates_that_know(setting, model):
     assert torch.equal(open_[:, : int(begins.min())], shut[:, : int(begins.min())])
     assert len(seen[1]) == int(counted.sum())
     assert of_counted.shape == (int(counted.sum()), model.config.n_heads)
-    share = model.memories()[0].share(seen[1].float())
+    share, _ = model.memories()[0].share(seen[1].float())
     assert share.shape[0] == model.config.n_heads  # the gates' own again
 
 
