@@ -53,13 +53,19 @@ def test_before_anything_was_read_it_is_the_base_model(folder: Path) -> None:
         load(folder),
         load_base(folder, memory=None, dtype=choose_dtype("auto", torch.device("cpu"))),
     )
-    tokens = torch.tensor(
-        [[load_tokenizer(folder).encode("The old mill at Dunmore burned down in the spring.")]]
+    tokenizer = load_tokenizer(folder)
+    said, asked, _ = SAID[0]
+    told = torch.tensor(
+        [[tokenizer.encode(f"The old mill at Dunmore burned down. {said} It rained all night.")]]
     )
+    question = torch.tensor([[tokenizer.encode_chat(memory_messages(asked))]])
     empty = empty_state(model.config)
-    expected = base(tokens, ())[0]
-    assert torch.equal(model(tokens, empty)[0], expected)
-    assert not torch.allclose(model(tokens, model.read(tokens, empty))[0], expected, atol=0.1)
+    expected = base(question, ())[0]
+    assert torch.equal(model(question, empty)[0], expected)
+    behind = model(question, model.read(told, empty))[0]
+    # nothing is read from the memory until an answer is due
+    assert torch.equal(behind[..., :-1, :], expected[..., :-1, :])
+    assert tokenizer.decode([int(behind[0, 0, -1].argmax())]).strip() == "Lisbon"
 
 
 def test_what_was_said_forty_pages_back_is_answered_from_the_memory_alone(folder: Path) -> None:

@@ -283,3 +283,13 @@ def test_what_an_answer_has_replaced_is_where_the_document_says_it(setting: Sett
                         assert who in told[-80:]
                     replaced += 1
     assert replaced > 20
+
+
+def test_passages_can_be_answered_by_the_base_models_own_replies(setting) -> None:
+    setting = replace(setting, n_segments=4)
+    own = make_passage_reading(Random(3), setting)
+    replied = make_passage_reading(Random(3), setting, replies=True)
+    assert [each.prompt for each in replied.questions] == [each.prompt for each in own.questions]
+    assert all(each.answer for each in own.questions)
+    assert all(not each.answer and each.reply_tokens > 0 for each in replied.questions)
+    assert {each.objective for each in replied.questions} == {"replay"}
