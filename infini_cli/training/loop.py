@@ -1,7 +1,6 @@
 """The training loop: full back-propagation through the memory, on one device or several, resumable."""
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -19,6 +18,7 @@ from infini_cli.nn.lora import inject
 from infini_cli.nn.memory import MemoryState, empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.reading.engine import choose_dtype
+from infini_cli.training import checkpoints
 from infini_cli.training.background import Background
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.curriculum import Place
@@ -372,22 +372,18 @@ def save(
     progress: Progress,
     backgrounds: list[Background | None],
 ) -> None:
-    """Write a checkpoint; the old one stays until the new one is complete."""
-    temporary = file.with_name(file.name + ".part")
+    """Write a checkpoint."""
     trained = {
         name: p.detach() for name, p in model.named_parameters() if p.requires_grad or ".memory." in name
     }
-    torch.save(
-        {
-            "recipe": json.dumps(recipe.to_dict(), sort_keys=True),
-            "trained": trained,
-            "optimizer": optimizer.state_dict(),
-            "progress": asdict(progress),
-            "backgrounds": [None if each is None else each.tensors() for each in backgrounds],
-        },
-        temporary,
+    checkpoints.write(
+        file,
+        _recipe_in_words(recipe),
+        trained,
+        optimizer=optimizer.state_dict(),
+        progress=asdict(progress),
+        backgrounds=[None if each is None else each.tensors() for each in backgrounds],
     )
-    os.replace(temporary, file)
 
 
 def resume(
@@ -398,21 +394,16 @@ def resume(
     Raises:
         UsageError: it belongs to another recipe.
     """
-    if not file.exists():
+    values = checkpoints.read(file, _recipe_in_words(recipe), model)
+    if values is None:
         return Progress(), []
-    values: dict[str, Any] = torch.load(file, map_location=model.device, weights_only=True)
-    if values["recipe"] != json.dumps(recipe.to_dict(), sort_keys=True):
-        raise UsageError(
-            f"{file.parent} holds a run of another recipe",
-            hint="choose another --output, or remove that folder",
-        )
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, value in values["trained"].items():
-            parameters[name].copy_(value)
     optimizer.load_state_dict(values["optimizer"])
     kept = values["progress"]
     progress = Progress(kept["step"], Place(**kept["place"]), kept["tokens"], kept["without_effect"])
     return progress, [
         None if tensors is None else Background.from_tensors(tensors) for tensors in values["backgrounds"]
     ]
+
+
+def _recipe_in_words(recipe: Recipe) -> str:
+    return json.dumps(recipe.to_dict(), sort_keys=True)

@@ -5,16 +5,14 @@ result: each begins from its own seed.
 """
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import torch
 
-from infini_cli.errors import UsageError
 from infini_cli.nn.transformer import InfiniTransformer
+from infini_cli.training import checkpoints
 from infini_cli.training.calibration import whiten_maps
 from infini_cli.training.prompting import end_of_answer
 from infini_cli.training.read_gates import learn_read_gates
@@ -65,38 +63,16 @@ def prepare(
         if recipe.read_gates.steps:
             learn_read_gates(model, teacher, setting, recipe.read_gates, f"read/{seed}", on_read_gates)
 
-    done = _load(file, recipe, model)
+    kept = checkpoints.read(file, _of(recipe), model)
+    done = 0 if kept is None else kept["done"]
     for number, part in enumerate((values, keys, write_gates, read_gates)):
         if number < done:
             continue
         torch.manual_seed(Random(f"{part.__name__}/{seed}").getrandbits(63))
         part()
-        _save(file, recipe, model, number + 1)
+        memory = {name: p.detach() for name, p in model.named_parameters() if ".memory." in name}
+        checkpoints.write(file, _of(recipe), memory, done=number + 1)
     freeze(model)
-
-
-def _load(file: Path, recipe: Recipe, model: InfiniTransformer) -> int:
-    """How many parts were done, with what they have made of the model."""
-    if not file.exists():
-        return 0
-    kept: dict[str, Any] = torch.load(file, map_location=model.device, weights_only=True)
-    if kept["recipe"] != _of(recipe):
-        raise UsageError(
-            f"{file.parent} holds a run of another recipe",
-            hint="choose another --output, or remove that folder",
-        )
-    parameters = dict(model.named_parameters())
-    with torch.no_grad():
-        for name, value in kept["memory"].items():
-            parameters[name].copy_(value)
-    return int(kept["done"])
-
-
-def _save(file: Path, recipe: Recipe, model: InfiniTransformer, done: int) -> None:
-    temporary = file.with_name(file.name + ".part")
-    memory = {name: p.detach() for name, p in model.named_parameters() if ".memory." in name}
-    torch.save({"recipe": _of(recipe), "done": done, "memory": memory}, temporary)
-    os.replace(temporary, file)
 
 
 def _of(recipe: Recipe) -> str:

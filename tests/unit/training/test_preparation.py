@@ -98,7 +98,7 @@ def test_a_recipe_without_stages_gives_what_was_prepared(setting, tmp_path) -> N
     recipe = dataclasses.replace(RECIPE, stages=())
     events = run(setting, tmp_path / "run", recipe)
     assert not events
-    memory = torch.load(tmp_path / "run" / PREPARED, weights_only=True)["memory"]
+    memory = torch.load(tmp_path / "run" / PREPARED, weights_only=True)["parameters"]
     model = load_base(BASE, memory=recipe.memory, dtype=torch.float32)
     load_adapter(model, tmp_path / "run" / ADAPTER, base="f" * 64)
     found = {name: p.detach() for name, p in model.named_parameters() if ".memory." in name}
