@@ -120,7 +120,7 @@ def test_a_shipped_model_cannot_be_removed(run_main) -> None:
 @pytest.fixture
 def half_pulled() -> Path:
     """What an interrupted pull leaves."""
-    folder = paths.models_dir() / DEFAULT_MODEL
+    folder = paths.models_dir() / BASE_MODEL
     folder.mkdir(parents=True)
     (folder / "part").write_bytes(b"12345")
     return folder

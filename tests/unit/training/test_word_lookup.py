@@ -132,7 +132,7 @@ def test_training_leaves_them_alone_and_resumes_with_them(setting, tmp_path, rec
         events = run(
             setting, folder, recipe, on_word_lookup=lambda step, loss, right: steps.append(step), **options
         )
-        return steps, [event.loss for event in events], torch.load(folder / loop.CHECKPOINT)["trained"]
+        return steps, [event.loss for event in events], torch.load(folder / loop.CHECKPOINT)["parameters"]
 
     steps, losses, whole = trained(tmp_path / "whole")
     assert steps == [1, 2]
