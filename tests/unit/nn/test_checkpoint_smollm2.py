@@ -91,9 +91,10 @@ def test_greedy_tokens_equal_those_of_transformers(folder: Path) -> None:
 
 
 def test_answers_make_sense(folder: Path) -> None:
-    model, tokenizer = load_base(folder), load_tokenizer(folder)
+    # in bfloat16 a processor's rounding decides between "The capital" and "L'Étoile"
+    model, tokenizer = load_base(folder, dtype=torch.float32), load_tokenizer(folder)
     ids = prompts(folder)[0]
-    window = Window(model.config, len(ids) + 8, torch.bfloat16, torch.device("cpu"))
+    window = Window(model.config, len(ids) + 8, torch.float32, torch.device("cpu"))
     written, tokens = [], torch.tensor([ids])
     with torch.inference_mode():
         for _ in range(8):
