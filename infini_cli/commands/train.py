@@ -125,21 +125,21 @@ class _Shown:
 
     def word_lookup(self, step: int, loss: float, right: float) -> None:
         """Show a step of the training of word keys, which comes before the first stage."""
-        self._prepared = True
-        detail = (
+        self._before_stages(
             f"word keys, step {step} of {self._word_steps}, loss {loss:.3f}, {right:.0%} on the right words"
         )
-        self._bar.update(0.0, detail=detail)
 
     def write_gates(self, step: int, loss: float) -> None:
         """Show a step of the training of write gates, which comes next."""
-        self._prepared = True
-        self._bar.update(0.0, detail=f"write gates, step {step:,} of {self._gate_steps:,}, loss {loss:.3f}")
+        self._before_stages(f"write gates, step {step:,} of {self._gate_steps:,}, loss {loss:.3f}")
 
     def read_gates(self, step: int, loss: float) -> None:
         """Show a step of the training of read gates, the last before the stages."""
+        self._before_stages(f"read gates, step {step:,} of {self._read_steps:,}, loss {loss:.3f}")
+
+    def _before_stages(self, detail: str) -> None:
         self._prepared = True
-        self._bar.update(0.0, detail=f"read gates, step {step:,} of {self._read_steps:,}, loss {loss:.3f}")
+        self._bar.update(0.0, detail=detail)
 
     def event(self, event: "Event") -> None:
         """Show a step, and an evaluation in a line that stays."""

@@ -144,10 +144,9 @@ class MemoryParameters(nn.Module):
             share = share.masked_fill(share < self.read_threshold, 0.0)
         if self.follows is None:
             return share, None
-        leads = (share[..., ~self.follows, :] > 0).any(dim=-2)  # (…, T)
+        since = (share[..., ~self.follows, :] > 0).any(dim=-2).cumsum(dim=-1) > 0  # (…, T)
         if begun is not None:
-            leads = torch.cat((leads[..., :1] | begun.unsqueeze(-1), leads[..., 1:]), dim=-1)
-        since = leads.cumsum(dim=-1) > 0
+            since = since | begun.unsqueeze(-1)
         return share.masked_fill(self.follows.unsqueeze(-1) & ~since.unsqueeze(-2), 0.0), since[..., -1]
 
     def openness(self, hidden: Tensor) -> Tensor:

@@ -153,8 +153,10 @@ class InfiniTransformer(nn.Module):
         """
         memory = self.config.memory
         assert memory is not None
-        noted = cast(Layer, self.layers[memory.reading_depth]).attn_norm(x)
         words = self.seen(memory.reading_depth, x, words)
+        noted = words.noted
+        if noted is None:
+            noted = cast(Layer, self.layers[memory.reading_depth]).attn_norm(x)
         after = []
         for index, held in zip(memory.layers[-len(state) :], state, strict=True):
             layer = cast(Layer, self.layers[index])

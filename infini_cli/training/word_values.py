@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from infini_cli.nn.config import ModelConfig
 from infini_cli.nn.transformer import InfiniTransformer, Layer
 from infini_cli.nn.word_keys import ordered_heads
 from infini_cli.training.optimizer import set_rate, up_and_down
@@ -57,10 +58,8 @@ def begin_word_values(model: InfiniTransformer, strength: float, end: int) -> No
         assert layer.memory is not None
         values = layer.memory.word_values
         if values is not None:
-            heads = layer.attn.o.weight.float().unflatten(
-                1, (model.config.n_kv_heads, -1, model.config.head_dim)
-            )
-            parts = [_values(scored @ heads[:, g].sum(dim=1), centred) for g in range(heads.shape[1])]
+            heads = _said_by(layer, model.config)
+            parts = [_values(scored @ heads[:, g], centred) for g in range(heads.shape[1])]
             values.weight.copy_((strength * torch.cat(parts)).bfloat16())
             values.bias.copy_((-values.weight @ mean).bfloat16())
             if layer.memory.ends is not None:
@@ -118,6 +117,7 @@ class _Voice:
         self.head = (model.embed if model.head is None else model.head).weight.detach().float()  # (V, d)
         self.norm = model.norm.weight.detach().float()  # (d,)
         self.layers = [cast(Layer, model.layers[index]) for index in config.memory_layers]
+        self.outputs = [_said_by(layer, config).detach() for layer in self.layers]  # (d, G, D) each
         self.shape = (config.n_kv_heads, config.head_dim)
 
     def missed(self, tokens: Tensor, ends: int, others: list[Tensor]) -> Tensor:
@@ -134,7 +134,7 @@ class _Voice:
     def said(self, tokens: Tensor, ends: int) -> Tensor:
         """What a read of each token's value alone adds to the residual stream: (N, d)."""
         said = []
-        for layer in self.layers:
+        for layer, outputs in zip(self.layers, self.outputs, strict=True):
             memory = layer.memory
             assert memory is not None
             assert memory.word_values is not None
@@ -142,14 +142,16 @@ class _Voice:
             if memory.ends is not None and ends:
                 kept = torch.cat((kept[:-ends], memory.ends.token.expand(ends, -1)))
             values = memory.word_values(kept).unflatten(-1, self.shape)  # (N, G, D)
-            heads = (
-                layer.attn.o.weight.detach()
-                .float()
-                .unflatten(1, (self.shape[0], -1, self.shape[1]))
-                .sum(dim=2)
-            )
-            said += [values[:, g] @ heads[:, g].T for g in self.heads]
+            said += [values[:, g] @ outputs[:, g].T for g in self.heads]
         return torch.stack(said).sum(dim=0)
+
+
+def _said_by(layer: Layer, config: ModelConfig) -> Tensor:
+    """What a layer's output projection makes of the reads of each key/value head, which all its query heads share.
+
+    (d, G, D).
+    """
+    return layer.attn.o.weight.float().unflatten(1, (config.n_kv_heads, -1, config.head_dim)).sum(dim=2)
 
 
 def _values(codes: Tensor, embedded: Tensor) -> Tensor:

@@ -5,13 +5,12 @@ from random import Random
 from infini_cli.training.composition import Insertion, compose
 from infini_cli.training.tasks.asking import ask
 from infini_cli.training.tasks.sample import Sample, Setting
-from infini_cli.training.tasks.worlds import Story, draw_vocabulary, tell_story
+from infini_cli.training.tasks.worlds import draw_vocabulary, tell_story
 
 # fewest and most sentences of a story, by task
 LENGTHS = {1: (2, 10), 2: (4, 20), 3: (6, 32), 4: (2, 4), 5: (4, 20)}
 _TOKENS_PER_SENTENCE = 14
 _LARGEST_SHARE = 0.5  # of a document that a story of usual sentences takes
-_FULLEST = 0.8  # share that no story may exceed
 _ATTEMPTS = 50
 
 
@@ -44,7 +43,7 @@ def make_story(
     vocabulary = draw_vocabulary(rng, split, classic=classic, wordings="train" if classic else split)
     story = tell_story(rng, task, vocabulary, n_events)
     for _ in range(_ATTEMPTS):
-        if _tokens(setting, story) <= _FULLEST * setting.n_tokens:
+        if setting.has_room_for(event.text for event in story.events):
             break
         # what happens in it may take longer until there is something to ask
         n_events = max(fewest, n_events - 1)
@@ -74,7 +73,3 @@ def make_story(
     )
     details = {"story": f"qa{task}", "events": len(story.events), "classic": classic}
     return Sample("story", document.segments(setting.segment_length), questions, details)
-
-
-def _tokens(setting: Setting, story: Story) -> int:
-    return sum(setting.tokenizer.count(event.text) + 1 for event in story.events)

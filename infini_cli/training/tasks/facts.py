@@ -25,7 +25,6 @@ FACTS_FILE = Path(__file__).with_name("facts.toml")
 MOST_FACTS = 12
 # a stated fact takes about 16 tokens; they never fill more than a third of the document
 _TOKENS_PER_FACT = 48
-_FULLEST = 0.8  # share of a document that facts may fill, but for a single one
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -161,7 +160,7 @@ def make_facts(
     chosen = rng.sample(available, min(n_families, len(available)))
     facts = _draw_facts(rng, chosen, n_facts + 1, split, n_wordings)
     unstated = facts.pop() if len(facts) > n_facts else None
-    while len(facts) > 1 and _tokens(setting, facts) > _FULLEST * setting.n_tokens:
+    while len(facts) > 1 and not setting.has_room_for(fact.text for fact in facts):
         facts.pop()
     asked = rng.sample(range(len(facts)), min(len(facts), n_questions))
     document = compose(
@@ -191,10 +190,6 @@ def make_facts(
         questions.append(ask(setting, document, (), text, (REFUSAL,), details=family))
     details = {"facts": len(facts), "families": len(chosen)}
     return Sample("facts", document.segments(setting.segment_length), tuple(questions), details)
-
-
-def _tokens(setting: Setting, facts: list[Fact]) -> int:
-    return sum(setting.tokenizer.count(fact.text) + 1 for fact in facts)
 
 
 def _names(facts: list[Fact]) -> list[str]:

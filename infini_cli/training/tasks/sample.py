@@ -1,5 +1,6 @@
 """What a task hands over: a document of whole segments, and questions asked after it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +11,8 @@ from infini_cli.tokenizers.protocol import Tokenizer
 from infini_cli.training.corpus import Corpus
 from infini_cli.training.manifest import Role
 from infini_cli.training.sources import Sources
+
+_FULLEST = 0.8  # share of a document that may be put into it
 
 # what the loss of a question is: the answer's tokens, running text, or only staying close to the base model
 Objective = Literal["answer", "text", "replay"]
@@ -28,6 +31,10 @@ class Setting:
     @property
     def n_tokens(self) -> int:
         return self.n_segments * self.segment_length
+
+    def has_room_for(self, sentences: Iterable[str]) -> bool:
+        """Whether a document that holds these, with a space before each, has enough of other text as well."""
+        return sum(self.tokenizer.count(each) + 1 for each in sentences) <= _FULLEST * self.n_tokens
 
 
 @dataclass(frozen=True, slots=True)
