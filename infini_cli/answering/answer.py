@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from infini_cli.answering.citations import Citation, Cited, make_citation, weigh_answer
@@ -17,6 +18,10 @@ from infini_cli.reading.memory import OpenMemory
 from infini_cli.reading.passages import Passage
 
 NOT_FOUND = "The document does not seem to say."
+NOT_HELD = "The memory does not seem to say."  # of the memory alone
+# The probability that the model must give the first token of what it says from the memory alone. Of right answers to
+# training questions none had less than 0.87; of what was said to those about another document, 65% had less than 0.75.
+SURE_FROM = 0.75
 QUOTING = "The document says: "  # before its own sentence, given where the model's was not borne out
 CITATIONS = 3
 # Share of the question that a sentence must speak of to be quoted as its answer. With the limit for evidence this
@@ -125,19 +130,28 @@ def answer(
 
 
 def answer_from_memory(question: str, writer: Writer, *, on_text: OnText = lambda text: None) -> Answer:
-    """Answer from the memory alone; nothing of it can be checked or cited."""
+    """Answer from the memory alone; nothing of it can be checked or cited.
+
+    What a memory finds it says loudly. Where it finds nothing, the model makes something up, and is not sure of it.
+    """
     started = time.monotonic()
     pieces: list[str] = []
-    for piece in writer.write(memory_messages(question)):
-        shown = piece if pieces else piece.lstrip()
-        if shown:
-            pieces.append(shown)
-            on_text(shown)
+    with closing(writer.write(memory_messages(question))) as written:
+        for piece in written:
+            if writer.sureness < SURE_FROM:
+                break
+            shown = piece if pieces else piece.lstrip()
+            if shown:
+                pieces.append(shown)
+                on_text(shown)
     text = "".join(pieces).strip()
+    if not text:
+        text = NOT_HELD
+        on_text(text)
     return Answer(
         question=question,
         text=text,
-        found=bool(text) and not is_refusal(text),
+        found=text != NOT_HELD and not is_refusal(text),
         source="memory",
         citations=(),
         quoted=False,

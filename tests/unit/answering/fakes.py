@@ -100,6 +100,7 @@ class ScriptedWriter:
     usage: Usage = field(default_factory=Usage)
     first_token_at: float | None = None
     cut: bool = False
+    sureness: float = 1.0
     asked: list[Messages] = field(default_factory=list)
     given: str = ""  # what was taken of all replies
     state: tuple[str, ...] = ()  # the texts read into the memory

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infini_cli.answering.answer import NOT_FOUND, Answer, answer, answer_from_memory
+from infini_cli.answering.answer import NOT_FOUND, NOT_HELD, SURE_FROM, Answer, answer, answer_from_memory
 from infini_cli.answering.prompts import REFUSAL
 from infini_cli.reading.memory import OpenMemory
 from tests.unit.answering.fakes import FILLER, Said, ScriptedWriter, make_memory
@@ -220,6 +220,17 @@ def test_the_memory_alone_is_passed_on_as_it_comes_and_cites_nothing() -> None:
     assert (result.found, result.source, result.citations) == (True, "memory", ())
     assert writer.asked[0] == [{"role": "user", "content": QUESTION}]
     assert not answer_from_memory(QUESTION, ScriptedWriter([REFUSAL])).found
+
+
+def test_what_the_model_is_not_sure_of_is_not_said_from_the_memory_alone() -> None:
+    reply = "It was John Smeaton, they say."
+    for sureness, said in ((SURE_FROM, reply), (SURE_FROM - 0.01, NOT_HELD)):
+        writer, pieces = ScriptedWriter([reply], sureness=sureness), list[str]()
+        result = answer_from_memory(QUESTION, writer, on_text=pieces.append)
+        assert "".join(pieces) == result.text == said
+        assert result.found == (said == reply)
+        assert len(writer.given) == (len(reply) if result.found else 3)  # it is stopped at its first piece
+    assert answer_from_memory(QUESTION, ScriptedWriter([""])).text == NOT_HELD
 
 
 def test_a_memory_without_passages_says_nothing(tmp_path: Path) -> None:

@@ -32,6 +32,22 @@ def test_greedy_equals_a_full_forward_for_each_token():
     assert ids(prompt, state, max_new_tokens=12) == greedy_by_full_forward(prompt, state, 12)
 
 
+@pytest.mark.parametrize("sampling", [Sampling(4, temperature=20.0), Sampling(4, repetition_penalty=2.0)])
+def test_the_probability_of_each_token_is_told_and_that_of_the_one_that_ends_it(sampling):
+    prompt = random_tokens(9).tolist()
+    told: list[float] = []
+    written = list(generate(MODEL, prompt, STATE, sampling, on_choice=told.append))
+    logits, _ = MODEL(torch.tensor([[prompt + written]]), STATE)
+    expected = logits[0, 0, len(prompt) - 1 : -1].softmax(dim=-1)[range(4), written]
+    torch.testing.assert_close(torch.tensor(told), expected, rtol=1e-3, atol=1e-5)
+    told.clear()
+    assert (
+        list(generate(MODEL, prompt, STATE, sampling, stop_ids=written[1:2], on_choice=told.append))
+        == written[:1]
+    )
+    torch.testing.assert_close(torch.tensor(told), expected[:2], rtol=1e-3, atol=1e-5)
+
+
 def test_a_prompt_longer_than_the_window_is_folded_not_cut():
     prompt = random_tokens(70).tolist()
     kept = 32 - 8  # the window less a quarter of it for the answer
