@@ -38,7 +38,9 @@ class MemoryConfig:
     map_groups: int = 1  # of features of a hedgehog map, each with a softmax of its own
     word_keys: int = 0  # size of keys and queries made of words; 0: those of the layer's attention
     word_parts: int = 1  # sums that such a key is made of
-    word_context: int = 0  # units that say how much a word counts where it stands; 0: alike everywhere
+    word_context: int = (
+        0  # units that say how much words and parts count where they stand; 0: alike everywhere
+    )
     word_values: bool = False  # values are made of the written token, not by the layer's attention
     key_shift: int = 0  # write each value under the key of the token so many places before it in its segment
     write_gate: bool = False  # scale each written feature by a learned w_t
@@ -169,6 +171,8 @@ class ModelConfig:
             raise ValueError(
                 "read_in_turn needs more than one key/value head: a single one goes on from the last words"
             )
+        if self.memory is not None and self.memory.word_parts > 1 and self.n_kv_heads < 2:
+            raise ValueError("word_parts above 1 need more than one key/value head")
         if self.memory is not None and self.memory.map_factor * self.head_dim % self.memory.map_groups:
             raise ValueError(
                 f"{self.memory.map_groups} groups cannot share the {self.memory.map_factor * self.head_dim} rows of a "

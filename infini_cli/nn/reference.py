@@ -191,7 +191,7 @@ def word_queries(
     passing = torch.sigmoid(w[name + "passing"])
     parts = []
     for part in range(form.word_parts):
-        n = head * form.word_parts + part
+        n = sum_of(w, name, head, part, form)
         decay = torch.sigmoid(w[name + "query_decay"][n])
         words = words_of(w, name, embedded, noted, tokens, n, form)
         total, sums = torch.zeros_like(words[0]), []
@@ -199,7 +199,7 @@ def word_queries(
             total = e + decay * passing[token] * turn_words(total, head, part, 1)
             sums.append(total)
         parts.append(sums)
-    return joined(w, name, head, parts)
+    return joined(w, name, head, parts, noted, form)
 
 
 def word_keys(
@@ -220,7 +220,7 @@ def word_keys(
     seen = torch.stack([*(h for _, _, h in read), *noted])
     parts = []
     for part in range(form.word_parts):
-        n = head * form.word_parts + part
+        n = sum_of(w, name, head, part, form)
         decay, after = (torch.sigmoid(w[name + each][n]) for each in ("key_decay", "after_decay"))
         words = words_of(w, name, table, seen, ids, n, form)
         sums = []
@@ -238,16 +238,39 @@ def word_keys(
                 faded = faded * after * passing[ids[u]]
             sums.append(total)
         parts.append(sums)
-    return joined(w, name, head, parts)
+    labels = [torch.zeros_like(h) for h in noted[:shift]] + list(noted[: max(0, len(noted) - shift)])
+    return joined(w, name, head, parts, labels, form)
 
 
-def joined(w: Mapping[str, Tensor], name: str, head: int, parts: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Keys or queries (T, D) of length sqrt(D), of the sums (K,) of each part at each token."""
-    shares = torch.ones(1, dtype=torch.float64)
-    if len(parts) > 1:
-        shares = w[name + "part_share"][head].softmax(dim=0)
+def sum_of(w: Mapping[str, Tensor], name: str, head: int, part: int, form: MemoryConfig) -> int:
+    """The number of the sum that a part of a head's keys is made of.
+
+    Every third head has but one sum, and for its other parts those of the head two behind it, or next to it at the end.
+    """
+    heads = len(w[name + "map"])
+    if head % 3 == 0 and part:
+        head, part = min(head + 2, heads - 1) if head < heads - 1 else head - 1, part - 1
+    return sum(1 if each % 3 == 0 else form.word_parts for each in range(head)) + (part if head % 3 else 0)
+
+
+def joined(
+    w: Mapping[str, Tensor],
+    name: str,
+    head: int,
+    parts: Sequence[Sequence[Tensor]],
+    noted: Sequence[Tensor] | Tensor,
+    form: MemoryConfig,
+) -> Tensor:
+    """Keys or queries (T, D) of length sqrt(D), of the sums (K,) of each part at each token.
+
+    noted (d,) each: what gates saw of the token with which each sum ends.
+    """
     whole = []
-    for sums in zip(*parts, strict=True):
+    for t, sums in enumerate(zip(*parts, strict=True)):
+        shares = torch.full((len(parts),), 1 / len(parts), dtype=torch.float64)
+        if form.word_context and len(parts) > 1:
+            rows = range(head * len(parts), (head + 1) * len(parts))
+            shares = torch.stack([context(w, name + "shares.", noted[t], n) for n in rows]).softmax(dim=0)
         scaled = [share.sqrt() * total / total.norm() for share, total in zip(shares, sums, strict=True)]
         whole.append(torch.cat(scaled))
     return torch.stack(whole) * math.sqrt(len(whole[0]))
@@ -284,12 +307,13 @@ def words_of(
 
 def counts(w: Mapping[str, Tensor], name: str, h: Tensor, n: int, form: MemoryConfig) -> Tensor:
     """How much a token of which gates see h (d,) counts in the n-th sum, beside its own weight."""
-    if not form.word_context:
-        return torch.ones((), dtype=torch.float64)
+    return torch.sigmoid(context(w, name, h, n)) if form.word_context else torch.ones((), dtype=torch.float64)
+
+
+def context(w: Mapping[str, Tensor], name: str, h: Tensor, n: int) -> Tensor:
+    """The n-th of the logits that what gates see of a token, h (d,), adds."""
     units = (w[name + "here.weight"] @ h + w[name + "here.bias"]).relu()
-    return torch.sigmoid(
-        w[name + "plain.weight"][n] @ h + w[name + "plain.bias"][n] + w[name + "out.weight"][n] @ units
-    )
+    return w[name + "plain.weight"][n] @ h + w[name + "plain.bias"][n] + w[name + "out.weight"][n] @ units
 
 
 def phi(x: Tensor, form: MemoryConfig, w: Mapping[str, Tensor], name: str, head: int) -> Tensor:

@@ -15,11 +15,12 @@ that is trained elsewhere in the network changes what a key means.
 Sums know nothing of order. One head of every three turns each word by its distance, as rotary positions do
 (arXiv 2104.09864): what comes next depends on the last words in their order.
 
-A key may have parts, P of them, each a sum of its own: where four numbers begin with 9, what follows a 9 depends on the
-last words and on what they are about. So in heads that mind the order only the first part does.
+A key may have parts, P of them. Where four numbers begin with 9, what follows a 9 depends on the last words and on what
+they are about. So in heads that mind the order only the first part is a sum of its own, and the others are those of the
+head that looks for what a value is about. In all other heads each part is a sum of its own.
 
 Shapes: V vocabulary, B batch, S segments, T tokens in a segment, G heads, D size of a key, E of its map, d the
-model's width; N = G * P sums of K = D / P numbers.
+model's width; N sums of K = D / P numbers.
 """
 
 import math
@@ -32,12 +33,12 @@ from torch import Tensor, nn
 from infini_cli.nn.rope import rotate
 
 # what heads begin with, in turn: the first looks for what goes on from the last words, the second for what the words
-# before a value are about, the third for what those behind it are about; at last the further parts of the first
-QUERY_HALF_LIVES = (3.0, 50.0, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
-KEY_HALF_LIVES = (3.0, 5.0, 20.0, 10.0)
-AFTER_HALF_LIVES = (1.5, 30.0, 30.0, 30.0)
-SHARES_AFTER = (0.0, 0.1, 1.0, 0.5)  # of the words that follow, against those before
-ORDERED = (True, False, False, False)  # whether it minds the order of words: "3 3" is not "3", nor "12" "21"
+# before a value are about, the third for what those behind it are about
+QUERY_HALF_LIVES = (3.0, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
+KEY_HALF_LIVES = (3.0, 5.0, 20.0)
+AFTER_HALF_LIVES = (1.5, 30.0, 30.0)
+SHARES_AFTER = (0.0, 0.1, 1.0)  # of the words that follow, against those before
+ORDERED = (True, False, False)  # whether it minds the order of words: "3 3" is not "3", nor "12" "21"
 HEADS = 3  # that differ
 PASSING = 5.0  # logit of what a token lets by
 
@@ -52,55 +53,59 @@ class Words(NamedTuple):
 
 
 class Context(nn.Module):
-    """How much a token counts where it stands: c_t = sigmoid(W h_t + b + U relu(P h_t + e)), h_t what a layer sees.
+    """How much things count where a token stands: logits W h_t + b + U relu(P h_t + e), h_t what a layer sees of it.
 
-    Of the words around a value few say whose it is, and that is no matter of the words alone. Float32 whatever the base
-    model's dtype.
+    Float32 whatever the base model's dtype.
     """
 
-    def __init__(self, width: int, sums: int, hidden: int) -> None:
+    def __init__(self, width: int, outputs: int, hidden: int) -> None:
         super().__init__()
-        self.plain = nn.Linear(width, sums)  # W, b
+        self.plain = nn.Linear(width, outputs)  # W, b
         self.here = nn.Linear(width, hidden)  # P, e
-        self.out = nn.Linear(hidden, sums, bias=False)  # U
+        self.out = nn.Linear(hidden, outputs, bias=False)  # U
         # all tokens alike until training says otherwise
         for parameter in (self.plain.weight, self.plain.bias, self.out.weight):
             nn.init.zeros_(parameter)
 
     def forward(self, noted: Tensor) -> Tensor:
-        """c (…, T, N) of hidden states (…, T, d)."""
+        """Logits (…, T, N) of hidden states (…, T, d)."""
         noted = noted.float()
-        return torch.sigmoid(self.plain(noted) + self.out(self.here(noted).relu()))
+        return self.plain(noted) + self.out(self.here(noted).relu())
 
 
 class WordKeys(nn.Module):
     """The keys and queries of one layer's memory; float32 whatever the base model's dtype."""
 
     angles: Tensor
+    made_of: Tensor
 
     def __init__(
         self, vocabulary: int, width: int, heads: int, dim: int, mapped: int, parts: int = 1, context: int = 0
     ) -> None:
         super().__init__()
         self.parts = parts
-        kinds = kinds_of_sums(heads, parts)
-        self.salience = nn.Parameter(torch.ones(vocabulary, heads * parts))  # (V, N) how much a token counts
+        self.own, parts_made_of = sums_of_parts(heads, parts)
+        self.register_buffer("made_of", torch.tensor(parts_made_of), persistent=False)  # (G * P,)
+        kinds = [part // parts % HEADS for part in self.own]
+        n_sums, size = len(kinds), dim // parts
+        self.salience = nn.Parameter(torch.ones(vocabulary, n_sums))  # (V, N) how much a token counts
         self.passing = nn.Parameter(
             torch.full((vocabulary,), PASSING)
         )  # (V,) logits of how much each lets by
-        self.projection = nn.Linear(width, heads * dim)
+        self.projection = nn.Linear(width, n_sums * size)
         # of keys and of queries, before the features: see memory.features
         self.map = nn.Parameter(torch.eye(dim).repeat(heads, 1, -(-mapped // dim))[..., :mapped])  # (G, D, E)
         self.ordered = [ORDERED[kind] for kind in kinds]
-        angles = torch.tensor(self.ordered)[:, None] * torch.linspace(0, math.pi, dim // parts // 2)
+        angles = torch.tensor(self.ordered)[:, None] * torch.linspace(0, math.pi, size // 2)
         self.register_buffer("angles", angles, persistent=False)  # (N, K/2) of a turn by one token
         self.query_decay = _decays(QUERY_HALF_LIVES, kinds)  # (N,) of lambda
         self.key_decay = _decays(KEY_HALF_LIVES, kinds)
         self.after_decay = _decays(AFTER_HALF_LIVES, kinds)
         self.after_share = nn.Parameter(torch.tensor([SHARES_AFTER[kind] for kind in kinds]))  # (N,)
-        # logits of how much each part of a key counts
-        self.part_share = nn.Parameter(torch.zeros(heads, parts)) if parts > 1 else None  # (G, P)
-        self.context = Context(width, heads * parts, context) if context else None
+        # of the few words around a value that say whose it is: how much a token counts where it stands
+        self.context = Context(width, n_sums, context) if context else None
+        # and how much each part of a key does: what goes on from one digit must know whose number it is, from four not
+        self.shares = Context(width, heads * parts, context) if context and parts > 1 else None
 
     def queries(self, words: Words, before: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Queries (…, G, T, D) of length sqrt(D), and the sums (…, G, D) after the last token.
@@ -111,7 +116,7 @@ class WordKeys(nn.Module):
         sums = self._sums(self.query_decay, x, passed)
         if before is not None:
             sums = sums + self._faded(self.query_decay, self._apart(before), passed)
-        return self._scaled(sums), self._together(sums[..., -1, :])
+        return self._scaled(sums, words.noted), self._together(sums[..., -1, :])
 
     def keys(
         self,
@@ -138,27 +143,33 @@ class WordKeys(nn.Module):
         kept = max(0, sums.shape[-2] - shift)
         first = starts.unsqueeze(-2).expand(*sums.shape[:-2], sums.shape[-2] - kept, -1)
         sums = torch.cat((first, sums[..., :kept, :]), dim=-2)
-        return self._scaled(sums + self._sums_behind(x, passed, shift)), self._together(after)
+        # a segment's first tokens have nothing before them that a layer has seen
+        noted = words.noted
+        if noted is not None:
+            noted = F.pad(noted[..., :kept, :], (0, 0, sums.shape[-2] - kept, 0))
+        return self._scaled(sums + self._sums_behind(x, passed, shift), noted), self._together(after)
 
     def nothing_read(self, rows: int) -> Tensor:
         """The sums (B, G, D) before the first word."""
         return self.salience.new_zeros(rows, *self.map.shape[:2])
 
-    def _scaled(self, sums: Tensor) -> Tensor:
-        """Keys or queries (…, G, T, D) of length sqrt(D), of sums (…, N, T, K)."""
-        x = F.normalize(sums, dim=-1).unflatten(-3, (-1, self.parts)).transpose(-3, -2)  # (…, G, T, P, K)
-        if self.part_share is not None:
-            x = x * self.part_share.softmax(dim=-1).sqrt()[:, None, :, None]
+    def _scaled(self, sums: Tensor, noted: Tensor | None) -> Tensor:
+        """Keys or queries (…, G, T, D) of length sqrt(D), of sums (…, N, T, K); noted (…, T, d): see Words."""
+        x = F.normalize(sums, dim=-1).index_select(-3, self.made_of)  # (…, G * P, T, K)
+        x = x.unflatten(-3, (-1, self.parts)).transpose(-3, -2)  # (…, G, T, P, K)
+        if self.shares is not None and noted is not None:
+            logits = self.shares(noted).unflatten(-1, (-1, self.parts)).transpose(-3, -2)  # (…, G, T, P)
+            x = x * (self.parts * logits.softmax(dim=-1)).sqrt().unsqueeze(-1)
         x = x.flatten(-2)
-        return x * math.sqrt(x.shape[-1])
+        return x * math.sqrt(x.shape[-1] / self.parts)
 
     def _apart(self, sums: Tensor) -> Tensor:
         """(…, G, D) to (…, N, K)."""
-        return sums.unflatten(-1, (self.parts, -1)).flatten(-3, -2)
+        return sums.unflatten(-1, (self.parts, -1)).flatten(-3, -2)[..., self.own, :]
 
     def _together(self, sums: Tensor) -> Tensor:
         """(…, N, K) to (…, G, D)."""
-        return sums.unflatten(-2, (-1, self.parts)).flatten(-2)
+        return sums.index_select(-2, self.made_of).unflatten(-2, (-1, self.parts)).flatten(-2)
 
     def _sums(self, decay: Tensor, x: Tensor, passed: Tensor) -> Tensor:
         """The words up to each token, (…, N, T, K): each fades with every token, and by what that token lets by."""
@@ -225,23 +236,30 @@ class WordKeys(nn.Module):
         counts = self.salience[words.ids]  # (…, T, N)
         # what is learned of words alone is learned without any context
         if self.context is not None and words.noted is not None:
-            counts = counts * self.context(words.noted)
+            counts = counts * torch.sigmoid(self.context(words.noted))
         return (x * counts.unsqueeze(-1)).transpose(-2, -3)
 
 
 def ordered_heads(heads: int) -> list[bool]:
     """Which of so many heads mind the order of words, in their first part at least."""
-    return [ORDERED[kind] for kind in kinds_of_sums(heads, 1)]
+    return [ORDERED[head % HEADS] for head in range(heads)]
 
 
-def kinds_of_sums(heads: int, parts: int) -> list[int]:
-    """What each of the N sums begins with: its place in QUERY_HALF_LIVES and the like."""
-    kinds = []
-    for head in range(heads):
-        kind = head % HEADS
-        further = HEADS if ORDERED[kind] else kind
-        kinds += [kind, *[further] * (parts - 1)]
-    return kinds
+def sums_of_parts(heads: int, parts: int) -> tuple[list[int], list[int]]:
+    """Which parts of the keys of so many heads, of G * P, have a sum of their own, and the sum that each is made of."""
+    lent = {
+        head * parts + part: subject_head(head, heads) * parts + part - 1
+        for head, ordered in enumerate(ordered_heads(heads))
+        for part in range(1, parts)
+        if ordered
+    }
+    own = [part for part in range(heads * parts) if part not in lent]
+    return own, [own.index(lent.get(part, part)) for part in range(heads * parts)]
+
+
+def subject_head(head: int, heads: int) -> int:
+    """The head, of so many, that looks for what a value is about, whose sums one that minds the order has as well."""
+    return min(head + HEADS - 1, heads - 1) if head < heads - 1 else head - 1
 
 
 def _decays(half_lives: tuple[float, ...], kinds: list[int]) -> nn.Parameter:

@@ -11,7 +11,7 @@ Shapes: B documents, S segments, T tokens in a segment, n = B * S * T, Q questio
 A tokens asked for, H query heads, G key/value heads, R = H / G, F features, d width.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import NamedTuple, cast
@@ -46,6 +46,25 @@ def attention_inputs(model: InfiniTransformer, layers: Sequence[int]) -> Iterato
             hook.remove()
 
 
+@torch.no_grad()
+def inputs_below(model: InfiniTransformer, tokens: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
+    """The input (N, T, d) of the attention of each of these layers, in bfloat16, of texts (N, T) of one segment each.
+
+    Nothing is read from an empty memory, and nothing is written: no more than the base model is run, up to the last of
+    the layers.
+    """
+    words = model.words(tokens.unsqueeze(1))
+    x, turns = words.embedded, model.turns(0, tokens.shape[-1])
+    seen = {}
+    for index in range(max(layers) + 1):
+        layer = cast(Layer, model.layers[index])
+        if index in layers:
+            seen[index] = layer.attn_norm(x)[:, 0].bfloat16()
+        if index < max(layers):
+            x, _ = layer(x, words, turns, None, None, None)
+    return seen
+
+
 class Lookup(NamedTuple):
     """What a batch's scored tokens are to find.
 
@@ -60,6 +79,7 @@ class Lookup(NamedTuple):
     right: Tensor  # (N, A) bool: what each is to find
     own: Tensor  # (N, A) bool: what is asked for of the same document, which is hardest to tell apart
     first: Tensor  # (N,) bool: whether it is, or is of, the word that the answer begins with
+    second: Tensor  # (N,) bool: whether it comes right behind that
     last: Tensor  # (N,) bool: whether it ends its answer
 
     @classmethod
@@ -78,12 +98,22 @@ class Lookup(NamedTuple):
         left = (batch.targets != IGNORED).sum(dim=1)[wanted[:, 0]]  # scored tokens of each one's question
         scored = (batch.targets != IGNORED).cumsum(dim=1)
         last = scored[wanted[:, 0], wanted[:, 1]] == left
-        return cls(wanted, asked_for, right, own, (right & beginning).any(dim=1), last)
+        first = (right & beginning).any(dim=1)
+        second = ~first & first.roll(1) & ~begun
+        return cls(wanted, asked_for, right, own, first, second, last)
 
     def tasks(self, heads: int) -> Tensor:
         """(G, N) bool: which scored tokens are the task of which of so many heads; all of them that of a single one."""
         goes_on = torch.tensor(ordered_heads(heads), device=self.first.device).unsqueeze(1)  # (G, 1)
         return (goes_on != self.first) if heads > 1 else torch.ones_like(self.first).unsqueeze(0)
+
+    def thirds(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Which scored tokens are of an answer's first word, come right behind it, and later: (N,) bool each.
+
+        Each third counts alike in what is learned: what comes second is few of all tokens, and the hardest to tell from
+        what comes second in answers that begin alike.
+        """
+        return self.first, self.second, ~(self.first | self.second)
 
     def sought(self, task: Tensor) -> Tensor:
         """The tokens of the documents, flat, that a head of this task (N,) is to find."""
@@ -100,7 +130,7 @@ class Lookup(NamedTuple):
         which things are said between them.
 
         Returns -log of the mean share on the right of all tokens that its heads are asked for, which are as many as a
-        long document leaves in a memory, a mean over both tasks; and the share among those of the same document, (N,).
+        long document leaves in a memory, a mean over `thirds`; and the share among those of the same document, (N,).
         """
         tasks = self.tasks(len(weights))
         weights = weights * (tasks.float() @ self.right.float() > 0)[:, None, None]  # (G, R, N, A)
@@ -108,7 +138,7 @@ class Lookup(NamedTuple):
         found = _of_heads(right / (weights.sum(dim=-1) + _FLOOR), tasks)
         among_own = _of_heads(right / ((weights * self.own).sum(dim=-1) + _FLOOR), tasks)
         losses = -(found + _FLOOR).log()
-        parts = [losses[task].mean() for task in (self.first, ~self.first) if task.any()]
+        parts = [losses[third].mean() for third in self.thirds() if third.any()]
         return torch.stack(parts).mean(), among_own.detach()
 
     def lost(self, looks: Callable[[int, Tensor], Tensor], strength: Tensor, *, each: bool = False) -> Tensor:
@@ -118,20 +148,21 @@ class Lookup(NamedTuple):
         at all have lost, which answers must else teach them.
 
         looks: what a head, by its number, gives all tokens of the documents when it reads for some of the wanted
-        tokens (N',), no gates: (R or 1, N', n). Of the tokens that are not an answer's first word, every fourth is
-        looked at.
+        tokens (N',), no gates: (R or 1, N', n). Of the last of `thirds` every fourth is looked at.
         """
         losses = []
+        first, second, later = self.thirds()
         for g, task in enumerate(self.tasks(len(strength))):
-            rows = torch.cat(
-                ((task & self.first).nonzero()[:, 0], (task & ~self.first).nonzero()[::_EVERY, 0])
-            )
+            thirds = [(task & first).nonzero(), (task & second).nonzero(), (task & later).nonzero()[::_EVERY]]
+            rows = torch.cat(thirds)[:, 0]
             if not len(rows):
                 continue
             gated = looks(g, rows) * strength[g]
             wanted = self.right[rows] if each else self.right[task].any(dim=0)  # (N', A) or (A,)
             kept = (gated[..., self.asked_for] * wanted).sum(dim=-1)
-            losses.append(-(kept / (gated.sum(dim=-1) + _FLOOR) + _FLOOR).log().mean())
+            lost = -(kept / (gated.sum(dim=-1) + _FLOOR) + _FLOOR).log()  # (R or 1, N')
+            parts = lost.split([len(third) for third in thirds], dim=-1)
+            losses.append(torch.stack([part.mean() for part in parts if part.numel()]).mean())
         return torch.stack(losses).mean()
 
 

@@ -22,10 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from infini_cli.nn.memory import empty_state
 from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.training.batches import IGNORED, Batch, collate
-from infini_cli.training.lookup import Lookup, attention_inputs
+from infini_cli.training.lookup import Lookup, attention_inputs, inputs_below
 from infini_cli.training.losses import asked_after, read_documents, score
 from infini_cli.training.mixture import make_batches, parse_mixture
 from infini_cli.training.optimizer import set_rate, up_and_down
@@ -105,17 +104,19 @@ def ask(model: InfiniTransformer, batch: Batch) -> tuple[dict[int, Tensor], Tens
     memory = model.config.memory
     assert memory is not None
     to_read, counted = what_to_read(model, batch)
-    # what gates below all memories see depends on nothing that is read
-    below = memory.read_layer is not None
-    empty = empty_state(model.config, len(batch.tokens), model.device)
-    state = empty if below else asked_after(read_documents(model, batch), batch)
     layers = sorted({memory.hearing_layer(layer) for layer in memory.layers})
-    with set_open(model, to_read), attention_inputs(model, layers) as seen:
-        score(model, batch, state, together=True)
-    length = next(iter(seen.values())).shape[2]
+    if memory.read_layer is not None:
+        # what gates below all memories see depends on nothing that is read
+        inputs = inputs_below(model, batch.tokens, layers)
+    else:
+        state = asked_after(read_documents(model, batch), batch)
+        with set_open(model, to_read), attention_inputs(model, layers) as seen:
+            score(model, batch, state, together=True)
+        inputs = {layer: hidden[:, 0].bfloat16() for layer, hidden in seen.items()}
+    length = next(iter(inputs.values())).shape[1]
     counted = counted[:, :length]
     return (
-        {layer: hidden[:, 0][counted].bfloat16() for layer, hidden in seen.items()},
+        {layer: hidden[counted] for layer, hidden in inputs.items()},
         to_read[..., :length].transpose(1, 2)[counted],
     )
 

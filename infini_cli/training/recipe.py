@@ -85,11 +85,13 @@ class WriteGates:
     steps: int = 0  # 0: gates begin at one half everywhere, and learn in the stages alone
     lr: float = 3e-3
     words_lr: float = 1e-3  # of projections and weights of words; more for decays
+    shift: float = 0.0  # added to all gates' logits in the end: what they are less sure of is kept too
     known_words: int = 300  # the most frequent tokens, which are never swapped for others
     batches: int = 40  # read once, and learned from again and again
     batch_documents: int = 16
     prose: int = 0  # segments of plain text, read once
-    prose_drawn: int = 0  # of which so many stand in a memory beside each batch
+    repeated: int = 0  # and of one stretch over and over, of which a memory is to keep nothing
+    prose_drawn: int = 0  # of both, so many stand in a memory beside each batch
     mixture: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 

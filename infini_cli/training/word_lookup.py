@@ -228,9 +228,12 @@ def _begin(parameters: MemoryParameters, counts: Tensor, ends: Tensor, seed: str
     words.passing[ends] = 0.0
     words.projection.bias.zero_()
     heads, dim, mapped = words.map.shape
+    projections = words.projection.weight.split(dim // words.parts)
     for g in range(heads):
-        rows = slice(g * dim, (g + 1) * dim)
-        words.projection.weight[rows] = rotation(words.projection.in_features, random)[:dim].to(words.map)
+        turned = rotation(words.projection.in_features, random)[:dim].to(words.map).chunk(words.parts)
+        for part, rows in enumerate(turned, start=g * words.parts):
+            if part in words.own:
+                projections[words.own.index(part)].copy_(rows)
         rotations = [rotation(dim, random) for _ in range(-(-mapped // dim))]
         words.map[g] = SCALE * torch.cat(rotations, dim=1)[:, :mapped].to(words.map)
 

@@ -11,7 +11,8 @@ find what it is asked for (`Lookup.lost`), as in the memory of one long document
 swapped for others, and the gates the text as it was.
 
 As with word keys, reads are those of the exact kernel that the features are on average. What says how much a word
-counts where it stands (`word_keys.Context`) learns here too, from what was seen of documents and questions.
+counts where it stands, and each part of a key (`word_keys.Context`), learns here too, from what was seen of documents
+and questions.
 
 Where a value ends is known too: what follows a value is to be kept as the end of an answer (`write_gate.Ends`), and all
 else that is asked for as what it is.
@@ -24,22 +25,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from infini_cli.nn.transformer import InfiniTransformer, Layer
+from infini_cli.nn.transformer import InfiniTransformer
 from infini_cli.nn.word_keys import Words
 from infini_cli.nn.write_gate import WriteGate
 from infini_cli.training.batches import Batch, collate
 from infini_cli.training.composition import compose
-from infini_cli.training.lookup import Lookup
+from infini_cli.training.lookup import Lookup, inputs_below
 from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.optimizer import set_rate, up_and_down
 from infini_cli.training.recipe import WriteGates
+from infini_cli.training.tasks.passkey import FILLER
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.training.word_lookup import (
     Whitening,
@@ -58,12 +61,16 @@ from infini_cli.training.word_lookup import (
 
 _BIAS = -2.0  # of every gate to begin with: most of a text is not worth keeping
 _KEPT = 0.3  # weight of what is asked for being written with full strength
+# of the rate of gates: parts of keys that are of no use yet are shut off at once by a faster one, and learn no more
+_SHARES = 0.03
 _WARMUP = 50  # steps
 _FINAL = 0.05  # share of the rates at the last step
 _DECAY = 0.01  # of the gates' weights
 _DROPPED = 0.1  # of what the gates look at: there are few documents, and many passes over them
 _FLOOR = 1e-6  # of a probability
 _AT_ONCE = 64  # segments of prose
+_STRETCH = (8, 64)  # tokens that are said over and over: from, to
+_TIMES = 64.0  # that they stand in a memory
 _SWAPPED = 2  # every so many steps words are swapped for others
 
 
@@ -72,11 +79,13 @@ class Prose:
     """Segments of plain text that were read, P of them."""
 
     tokens: Tensor  # (P, T)
+    times: Tensor  # (P,) how often each stands in a memory
     noted: dict[int, Tensor]  # what write gates look at, (P, T, d) by layer
 
     def drawn(self, rng: Random, count: int) -> "Prose":
         rows = torch.tensor(rng.sample(range(len(self.tokens)), count), dtype=torch.long)
-        return Prose(self.tokens[rows], {layer: hidden[rows] for layer, hidden in self.noted.items()})
+        noted = {layer: hidden[rows] for layer, hidden in self.noted.items()}
+        return Prose(self.tokens[rows], self.times[rows], noted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,7 @@ def learn_write_gates(
     assert memory is not None
     mixture = parse_mixture(config.mixture)
     setting = replace(setting, segment_length=memory.segment_length, n_segments=1, split="train")
-    prose = read_prose(model, setting, config.prose, f"{seed}/prose")
+    prose = read_prose(model, setting, config.prose, config.repeated, f"{seed}/prose")
     reads = []
     for number in range(config.batches):
         rows = range(config.batch_documents)
@@ -130,37 +139,37 @@ def read_once(model: InfiniTransformer, batch: Batch) -> Read:
 
 
 @torch.no_grad()
-def read_prose(model: InfiniTransformer, setting: Setting, count: int, seed: str) -> Prose:
-    """So many segments of training texts, and what write gates see of them."""
-    books = setting.corpus.books_of(setting.split)
-    documents = [
-        compose(Random(f"{seed}/{row}"), books, setting.tokenizer, [], setting.segment_length).tokens
-        for row in range(count)
-    ]
-    tokens = torch.from_numpy(np.array(documents, dtype=np.int64)).to(model.device)
-    tokens = tokens.reshape(count, setting.segment_length)
-    if not count:
-        return Prose(tokens, {})
+def read_prose(model: InfiniTransformer, setting: Setting, plain: int, repeated: int, seed: str) -> Prose:
+    """So many segments of training texts and of stretches said over and over, and what write gates see of them."""
+    length = setting.segment_length
+    texts = [_plain(Random(f"{seed}/{row}"), setting, length) for row in range(plain)]
+    texts += [_over_and_over(Random(f"{seed}/repeated/{row}"), setting) for row in range(repeated)]
+    tokens = torch.from_numpy(np.array(texts, dtype=np.int64)).reshape(-1, length).to(model.device)
+    times = torch.tensor([1.0] * plain + [_TIMES] * repeated, device=model.device)
+    if not len(tokens):
+        return Prose(tokens, times, {})
     seen = [_noted(model, part) for part in tokens.split(_AT_ONCE)]
-    return Prose(tokens, {layer: torch.cat([each[layer] for each in seen]) for layer in seen[0]})
+    return Prose(tokens, times, {layer: torch.cat([each[layer] for each in seen]) for layer in seen[0]})
+
+
+def _plain(rng: Random, setting: Setting, length: int) -> npt.NDArray[np.int64]:
+    """So many tokens of a training text."""
+    return compose(rng, setting.corpus.books_of(setting.split), setting.tokenizer, [], length).tokens
+
+
+def _over_and_over(rng: Random, setting: Setting) -> npt.NDArray[np.int64]:
+    """A segment of one stretch of text, every second time that of the pass key; it begins anywhere in it."""
+    stretch = np.array(setting.tokenizer.encode(" " + FILLER), dtype=np.int64)
+    if rng.random() < 0.5:
+        stretch = _plain(rng, setting, rng.randint(*_STRETCH))
+    return np.resize(np.roll(stretch, -rng.randrange(len(stretch))), setting.segment_length)
 
 
 def _noted(model: InfiniTransformer, tokens: Tensor) -> dict[int, Tensor]:
     """What write gates look at (N, T, d), by layer, in texts (N, T) of one segment each."""
     memory = model.config.memory
     assert memory is not None
-    wanted = {memory.gate_layer(layer) for layer in memory.layers}
-    words = model.words(tokens.unsqueeze(1))
-    x, turns = words.embedded, model.turns(0, tokens.shape[-1])
-    noted = {}
-    for index in range(max(wanted) + 1):
-        layer = cast(Layer, model.layers[index])
-        if index in wanted:
-            noted[index] = layer.attn_norm(x)[:, 0].bfloat16()
-        if index < max(wanted):
-            # nothing is read from an empty memory, and nobody asks for what would be written
-            x, _ = layer(x, words, turns, None, None, None)
-    return noted
+    return inputs_below(model, tokens, {memory.gate_layer(layer) for layer in memory.layers})
 
 
 def learn(
@@ -181,17 +190,14 @@ def learn(
         whitening.take_out_of(parameters)
     for gate in gates:
         nn.init.constant_(cast(WriteGate, gate).bias, _BIAS)
-    of_gates = [
-        parameter
-        for parameters in model.memories()
-        for module in (parameters.write, parameters.ends, word_keys_of(parameters).context)
-        if module is not None
-        for parameter in module.parameters()
+    memories = [(parameters, word_keys_of(parameters)) for parameters in model.memories()]
+    of_gates = _of(*((each.write, each.ends, words.context) for each, words in memories))
+    of_shares = _of(*((words.shares,) for _, words in memories))
+    groups: list[dict[str, Any]] = [
+        {"params": params, "lr": lr, "full_lr": lr, "weight_decay": _DECAY}
+        for params, lr in ((of_gates, config.lr), (of_shares, _SHARES * config.lr))
     ]
-    groups = [
-        {"params": of_gates, "lr": config.lr, "full_lr": config.lr, "weight_decay": _DECAY},
-        *rates(model, config.words_lr),
-    ]
+    groups += rates(model, config.words_lr)
     trained = [parameter for group in groups for parameter in group["params"]]
     for parameter in trained:
         parameter.requires_grad_(True)
@@ -209,7 +215,15 @@ def learn(
         on_step(step + 1, float(loss.detach()))
     for parameters in model.memories():
         whitening.fold_into(parameters)
+    with torch.no_grad():
+        for gate in gates:
+            cast(WriteGate, gate).bias.add_(config.shift)
     freeze(model)
+
+
+def _of(*groups: tuple[nn.Module | None, ...]) -> list[nn.Parameter]:
+    """The parameters of all modules that there are."""
+    return [p for modules in groups for module in modules if module is not None for p in module.parameters()]
 
 
 def missed(
@@ -240,7 +254,8 @@ def missed(
             told_beside = Words(other_ids, table[other_ids], seen.unsqueeze(1))
             beside, _ = words.keys(told_beside, words.nothing_read(len(seen)), shift=memory.key_shift)
             keys = torch.cat((keys, beside.movedim(2, 0).flatten(1, 3)), dim=1)
-            strength = torch.cat((strength, gate.strength(seen).transpose(0, 1).flatten(1)), dim=1)
+            strength_beside = gate.strength(seen).transpose(0, 1) * prose.times[:, None]  # (G, P, T)
+            strength = torch.cat((strength, strength_beside.flatten(1)), dim=1)
         sought = [strength[g, lookup.sought(task)] for g, task in enumerate(lookup.tasks(len(strength)))]
         losses.append(
             lookup.lost(partial(_looks, queries, keys, sharp), strength, each=True)

@@ -169,6 +169,12 @@ def _value(rng: Random, kind: NeedleKind, setting: Setting) -> str:
     return word_pair(rng, setting.split)
 
 
+def _begun_alike(rng: Random, value: str, other: str, kind: NeedleKind) -> str:
+    """The value with the beginning of the other one: a pair's first word, or up to three characters."""
+    shared = other.index("-") + 1 if kind == "word" else rng.randint(1, 3)
+    return other[:shared] + (value[value.index("-") + 1 :] if kind == "word" else value[shared:])
+
+
 def _most_tokens(setting: Setting, kind: NeedleKind) -> int:
     """What one needle takes at most, by an example in every wording and a quarter more."""
     rng, split = Random(0), setting.split
@@ -186,6 +192,7 @@ def make_needle(
     kind: NeedleKind | None = None,
     n_keys: int | None = None,
     changes: int | None = None,
+    alike: float = 0.0,
     depth: float | None = None,
     n_questions: int = 4,
 ) -> Sample:
@@ -196,6 +203,7 @@ def make_needle(
         n_keys: how many keys have a value; 1, 2 or 4 by default, fewer where the document has no room for them.
         changes: how often the first key's value is given anew, by default mostly never; if it is, only that
             key is asked for.
+        alike: how often a document's values all begin alike, so that what comes next must be told by whose it is.
         depth: where the (first) asked key's needle stands; random by default.
         n_questions: up to how many of the keys are asked for, each in a question of its own.
     """
@@ -208,8 +216,12 @@ def make_needle(
     changes = min(changes, room - n_keys)
     keys = distinct(n_keys, lambda: word_pair(rng, split))
 
+    beginning = _value(rng, chosen, setting) if alike and rng.random() < alike else None
+
     def needle(key: str, wordings: dict[Role, tuple[str, ...]]) -> Needle:
         value = _value(rng, chosen, setting)
+        if beginning is not None:
+            value = _begun_alike(rng, value, beginning, chosen)
         return Needle(key, value, rng.choice(wordings[split]).format(kind=chosen, key=key, value=value))
 
     changing = [needle(keys[0], STATEMENTS), *(needle(keys[0], CHANGES) for _ in range(changes))]

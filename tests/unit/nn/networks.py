@@ -46,6 +46,7 @@ FORMS = {
     "words-in-context": dataclasses.replace(
         WORD_KEYS,
         layers=(1, 2),
+        word_parts=2,
         word_context=6,
         word_values=True,
         write_hidden=5,

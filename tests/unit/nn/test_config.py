@@ -76,3 +76,6 @@ def test_shapes_that_cannot_be_are_refused():
         BASE.with_memory(MemoryConfig(layers=(0, 3)))
     with pytest.raises(ValueError, match="3 groups"):
         BASE.with_memory(MemoryConfig(layers=(0,), feature_map="hedgehog", map_groups=3))
+    one_head = dataclasses.replace(BASE, n_kv_heads=1)
+    with pytest.raises(ValueError, match="word_parts"):
+        one_head.with_memory(MemoryConfig(layers=(0,), feature_map="hedgehog", word_keys=8, word_parts=2))

@@ -2,9 +2,11 @@
 
 import math
 
+import pytest
 import torch
 
-from infini_cli.nn.word_keys import WordKeys, Words
+from infini_cli.nn.word_keys import HEADS, WordKeys, Words, sums_of_parts
+from infini_cli.nn.word_keys import ORDERED as MINDS_ORDER
 
 VOCABULARY, WIDTH, DIM = 30, 24, 16
 ORDERED, BEFORE, BEHIND = range(3)  # heads
@@ -118,9 +120,43 @@ def test_padding_is_no_word() -> None:
 
 def test_what_goes_on_depends_on_the_subject_too_where_keys_have_parts() -> None:
     """ "3" after "the door" and "3" after "the gate" are not the same place."""
+    found = []
     for parts in (1, 2):
         torch.manual_seed(0)
         keys = WordKeys(VOCABULARY, WIDTH, 3, 48, 2 * DIM, parts)
-        one, other = (keys.queries(words(subject, 8, 8, 8, 8, 8, 8, 9, 3))[0] for subject in (11, 12))
-        found = alike(one, other)[ORDERED]
-        assert found > 0.99 if parts == 1 else found < 0.99
+        one, other = (keys.queries(words(subject, 4, 5, 6, 7, 8, 10, 9, 3))[0] for subject in (11, 12))
+        found.append(alike(one, other)[ORDERED])
+    assert found[1] < found[0] - 0.01
+
+
+@pytest.mark.parametrize("heads", range(2, 9))
+def test_a_head_that_minds_the_order_has_the_sums_of_one_that_does_not(heads: int) -> None:
+    own, made_of = sums_of_parts(heads, 3)
+    assert sorted(set(made_of)) == list(range(len(own)))
+    for part, number in enumerate(made_of):
+        head = own[number] // 3
+        if part % 3 and MINDS_ORDER[part // 3 % HEADS]:
+            assert not MINDS_ORDER[head % HEADS]
+            assert abs(head - part // 3) < HEADS
+        else:
+            assert own[number] == part
+
+
+def test_where_parts_count_is_told_by_what_a_layer_sees() -> None:
+    torch.manual_seed(0)
+    keys = WordKeys(VOCABULARY, WIDTH, 3, DIM, 2 * DIM, 2, context=4)
+    assert keys.shares is not None
+    with torch.no_grad():
+        keys.shares.plain.weight[1, 0] = 50.0  # the ordered head's second part
+    asked = words(11, 9, 3)
+    size = DIM // 2
+    for seen, alone in ((-1.0, slice(0, size)), (1.0, slice(size, DIM))):
+        noted = torch.full((1, 3, WIDTH), 0.0)
+        noted[..., 0] = seen
+        query = keys.queries(asked._replace(noted=noted))[0][0, ORDERED, -1]
+        torch.testing.assert_close(query[alone].norm(), torch.tensor(math.sqrt(DIM)))
+        told_so = Words(asked.ids[None], asked.embedded[None], noted[None])
+        key = keys.keys(told_so, keys.nothing_read(1), shift=1)[0][0, 0, ORDERED]
+        torch.testing.assert_close(key[1, alone].norm(), torch.tensor(math.sqrt(DIM)))
+        # of what stands before a segment's first token no layer has seen anything: its parts count alike
+        torch.testing.assert_close(key[0, size:].norm(), torch.tensor(math.sqrt(DIM / 2)))

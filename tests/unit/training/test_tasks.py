@@ -201,6 +201,20 @@ def test_names_and_values_of_the_splits_are_disjoint() -> None:
         assert not train & heldout
 
 
+@pytest.mark.parametrize(("kind", "shared"), [("number", 1), ("word", 4), ("uuid", 1)])
+def test_values_that_begin_alike_go_on_differently(
+    kind: needle.NeedleKind, shared: int, setting: Setting
+) -> None:
+    for seed in range(20):
+        sample = make_needle(Random(seed), setting, kind=kind, n_keys=4, changes=0, alike=1.0)
+        values = [question.accepted[0] for question in sample.questions]
+        assert len(values) == 4
+        assert len({value[:shared] for value in values}) == 1
+        assert len(set(values)) > 1
+        if kind == "word":
+            assert len({value.split("-")[0] for value in values}) == 1
+
+
 def test_needles_of_training_have_words_of_books_too_but_none_that_is_held_out(setting: Setting) -> None:
     listed = {*pool("adjectives", "train"), *pool("nouns", "train")}
     heldout = {entry for name in list_names() for entry in pool(name, "heldout")}

@@ -15,7 +15,7 @@ from infini_cli.training.mixture import make_sample, parse_mixture
 from infini_cli.training.optimizer import make_optimizer
 from infini_cli.training.recipe import Optimizer, WordLookup, WriteGates, recipe_from_dict
 from infini_cli.training.word_lookup import Whitening, learn_word_keys, token_counts, word_keys_of
-from infini_cli.training.write_gates import learn_write_gates, read_once
+from infini_cli.training.write_gates import learn_write_gates, read_once, read_prose
 from tests.unit.training.test_word_lookup import MEMORY, MIXTURE
 
 BASE = paths.shipped_models_dir() / "for-tests-tiny"
@@ -96,6 +96,42 @@ def test_what_follows_a_value_is_told_from_the_value(setting) -> None:
         assert ends.any()
         assert not ends.all()
         assert found[ends].mean() > found[~ends].mean() + 0.4
+
+
+def test_a_shift_is_added_at_the_end(model, setting) -> None:
+    plain, shifted = (copy.deepcopy(model) for _ in range(2))
+    gates = dataclasses.replace(GATES, steps=3, batches=2)
+    learn_write_gates(plain, setting, gates, "seed")
+    learn_write_gates(shifted, setting, dataclasses.replace(gates, shift=1.5), "seed")
+    other = dict(shifted.named_parameters())
+    for name, parameter in plain.named_parameters():
+        added = 1.5 if name.endswith("memory.write.bias") else 0.0
+        torch.testing.assert_close(other[name], parameter + added)
+
+
+def test_of_what_is_said_over_and_over_little_is_kept(setting) -> None:
+    torch.manual_seed(0)
+    form = {"write_hidden": 8, "write_layer": 0, "word_values": True}
+    model = load_base(BASE, memory=dataclasses.replace(MEMORY, **form), dtype=torch.float32)
+    learn_word_keys(model, setting, WordLookup(steps=2, batch_documents=2, segments=1, mixture=MIXTURE), "s")
+    prose = read_prose(model, one_segment(setting), 3, 5, "seed")
+    assert prose.tokens.shape == (8, MEMORY.segment_length)
+    assert prose.times[:3].tolist() == [1.0] * 3
+    assert prose.times[3:].unique().item() > 1
+    for row in prose.tokens[3:]:
+        assert any(torch.equal(row[period:], row[:-period]) for period in range(1, len(row) // 2))
+
+    def kept(repeated: int) -> float:
+        gates = dataclasses.replace(GATES, prose=4, repeated=repeated, prose_drawn=4)
+        trained = copy.deepcopy(model)
+        learn_write_gates(trained, setting, gates, "seed")
+        seen = prose.noted[0][3:].float()
+        with torch.no_grad():
+            return float(
+                torch.stack([each.write.strength(seen).mean() for each in trained.memories()]).mean()
+            )
+
+    assert kept(repeated=12) < 0.7 * kept(repeated=0)
 
 
 def test_keys_that_go_on_learning_begin_as_they_were(model, setting) -> None:
