@@ -27,7 +27,7 @@ class Writer(Protocol):
     usage: Usage
     first_token_at: float | None  # by time.monotonic; of the first token of the latest text
     cut: bool  # whether the latest text ended at the limit of tokens
-    sureness: float  # the probability, 0 to 1, that the model gave the first token of the latest text
+    sureness: float  # the probability, 0 to 1, of the likeliest first token of the latest text
 
     def write(self, messages: Messages, *, max_tokens: int | None = None) -> Generator[str, None, None]:
         """The answer to a conversation, in pieces as they appear; closing the iterator stops the model."""
@@ -73,7 +73,7 @@ class ModelWriter:
         self.first_token_at, self.cut = None, False
         decoder = tokenizer.stream_decoder()
         sampling = self._sampling(max_tokens)
-        given: list[float] = []  # the probability of each token
+        sure: list[float] = []  # the probability of the likeliest token at each place
         tokens = generate(
             self.engine.model,
             prompt,
@@ -81,12 +81,12 @@ class ModelWriter:
             sampling,
             stop_ids=tokenizer.eos_ids,
             window_length=self.window,
-            on_choice=given.append,
+            on_choice=sure.append,
         )
         for number, token in enumerate(tokens, start=1):
             self.cut = number == sampling.max_new_tokens
             if self.first_token_at is None:
-                self.first_token_at, self.sureness = time.monotonic(), given[0]
+                self.first_token_at, self.sureness = time.monotonic(), sure[0]
             self.usage.completion_tokens += 1
             if piece := decoder.push(token):
                 yield piece

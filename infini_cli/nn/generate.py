@@ -43,11 +43,11 @@ def generate(
     *,
     stop_ids: Collection[int] = (),
     window_length: int = 2048,
-    on_choice: Callable[[float], None] = lambda probability: None,
+    on_choice: Callable[[float], None] = lambda sureness: None,
 ) -> Iterator[int]:
     """Yield the ids that follow `prompt`, without the stop id that ends them; the caller's state is left as it was.
 
-    on_choice: called with the probability that the model gave each token, before it is yielded or ends the text.
+    on_choice: called with the probability of the likeliest token at each place, before one is yielded or ends the text.
 
     What does not fit into the window of `window_length` tokens, of the prompt or of a long answer, is folded into a
     copy of the memory, oldest tokens first; nothing is cut away. Raises ValueError for an empty prompt.
@@ -63,7 +63,7 @@ def generate(
     window, logits = open_window(model, local, state, window_length)
     for produced in range(1, sampling.max_new_tokens + 1):
         token = choose(logits)
-        on_choice(choose.probability)
+        on_choice(choose.sureness)
         if token in stop_ids:
             return
         yield token
@@ -116,11 +116,13 @@ class Chooser:
         self.sampling = sampling
         self.random = torch.Generator(device=device).manual_seed(sampling.seed)
         self.seen = set(prompt) if sampling.repetition_penalty != 1.0 else set()
-        self.probability = 0.0  # of the token chosen last, before any penalty and at temperature 1
+        self.sureness = (
+            0.0  # probability of the likeliest token at the last place, before any penalty, at temperature 1
+        )
 
     def __call__(self, logits: Tensor) -> int:
         """logits (V,) float32 to a token id."""
-        given = logits
+        self.sureness = float((logits.max() - logits.logsumexp(dim=-1)).exp())
         logits = penalize(logits, self.seen, self.sampling.repetition_penalty)
         if self.sampling.temperature == 0:
             token = int(logits.argmax())
@@ -129,7 +131,6 @@ class Chooser:
             token = int(torch.multinomial(probabilities, 1, generator=self.random))
         if self.sampling.repetition_penalty != 1.0:
             self.seen.add(token)
-        self.probability = float((given[token] - given.logsumexp(dim=-1)).exp())
         return token
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infini_cli.answering.answer import NOT_FOUND
+from infini_cli.answering.answer import NOT_FOUND, NOT_HELD
 from tests.conftest import Outcome
 from tests.unit.answering.fakes import FILLER
 
@@ -87,6 +87,13 @@ def test_not_found_is_8_for_one_question_of_several(infini, run_main, report: st
     infini("ask", QUESTION, report, "--fail-if-not-found", "-q")
 
 
+@pytest.fixture
+def sure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny model is never sure of anything."""
+    monkeypatch.setattr("infini_cli.answering.answer.SURE_FROM", 0.0)
+
+
+@pytest.mark.usefixtures("sure")
 def test_the_memory_alone_is_labelled(infini, report: str) -> None:
     outcome = infini("ask", QUESTION, report, "--memory-only", "--max-tokens", "5")
     assert "from the memory alone" in outcome.err
@@ -95,6 +102,12 @@ def test_the_memory_alone_is_labelled(infini, report: str) -> None:
     assert told["usage"]["completion_tokens"] == 5
 
 
+def test_what_the_model_is_not_sure_of_counts_as_not_found(run_main, report: str) -> None:
+    outcome = run_main("ask", QUESTION, report, "--memory-only", "--fail-if-not-found", "-q")
+    assert (outcome.code, outcome.out) == (8, f"{NOT_HELD}\n")
+
+
+@pytest.mark.usefixtures("sure")
 def test_a_seed_gives_the_same_answer_again(infini, report: str) -> None:
     arguments = ["ask", QUESTION, report, "--memory-only", "--max-tokens", "12", "-q", "--temperature", "1.5"]
     assert infini(*arguments, "--seed", "1").out == infini(*arguments, "--seed", "1").out
