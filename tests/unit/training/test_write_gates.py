@@ -106,7 +106,8 @@ def test_a_shift_is_added_at_the_end(model, setting) -> None:
     other = dict(shifted.named_parameters())
     for name, parameter in plain.named_parameters():
         added = 1.5 if name.endswith("memory.write.bias") else 0.0
-        torch.testing.assert_close(other[name], parameter + added)
+        # with several threads two runs may round a number to bfloat16 differently
+        torch.testing.assert_close(other[name], parameter + added, rtol=0.01, atol=0.01)
 
 
 def test_of_what_is_said_over_and_over_little_is_kept(setting) -> None:
@@ -122,7 +123,9 @@ def test_of_what_is_said_over_and_over_little_is_kept(setting) -> None:
         assert any(torch.equal(row[period:], row[:-period]) for period in range(1, len(row) // 2))
 
     def kept(repeated: int) -> float:
-        gates = dataclasses.replace(GATES, prose=4, repeated=repeated, prose_drawn=4)
+        gates = dataclasses.replace(
+            GATES, steps=40, batches=2, batch_documents=2, prose=4, repeated=repeated, prose_drawn=4
+        )
         trained = copy.deepcopy(model)
         learn_write_gates(trained, setting, gates, "seed")
         seen = prose.noted[0][3:].float()
