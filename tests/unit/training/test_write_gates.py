@@ -110,6 +110,7 @@ def test_a_shift_is_added_at_the_end(model, setting) -> None:
         torch.testing.assert_close(other[name], parameter + added, rtol=0.01, atol=0.01)
 
 
+@pytest.mark.timeout(300)  # it trains twice
 def test_of_what_is_said_over_and_over_little_is_kept(setting) -> None:
     torch.manual_seed(0)
     form = {"write_hidden": 8, "write_layer": 0, "word_values": True}
