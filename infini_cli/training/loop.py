@@ -42,6 +42,7 @@ from infini_cli.training.replies import with_replies
 from infini_cli.training.tasks.sample import Setting
 from infini_cli.training.word_lookup import freeze
 from infini_cli.training.workers import threads_of
+from infini_cli.training.write_gates import shift_gates
 
 T = TypeVar("T")
 
@@ -334,18 +335,6 @@ def set_threshold(model: InfiniTransformer, recipe: Recipe, stage: StageConfig) 
     threshold = recipe.memory.write_threshold if stage.write_threshold is None else stage.write_threshold
     for memory in model.memories():
         memory.write_threshold = threshold
-
-
-@torch.no_grad()
-def shift_gates(model: InfiniTransformer, shift: float) -> None:
-    """Add to the bias of every write gate.
-
-    A read divides by what was written, so making all writes weaker changes little at once; but where every gate stands
-    half open, a token worth keeping cannot be written much more strongly than the others.
-    """
-    for memory in model.memories():
-        if memory.write is not None:
-            memory.write.bias.add_(shift)
 
 
 def read_background(

@@ -21,7 +21,7 @@ Shapes: B documents, T tokens in a segment, n = B * T, Q questions, L tokens of 
 tokens asked for, G heads, D size of a key, d width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
@@ -191,8 +191,8 @@ def learn(
     for gate in gates:
         nn.init.constant_(cast(WriteGate, gate).bias, _BIAS)
     memories = [(parameters, word_keys_of(parameters)) for parameters in model.memories()]
-    of_gates = _of(*((each.write, each.ends, words.context) for each, words in memories))
-    of_shares = _of(*((words.shares,) for _, words in memories))
+    of_gates = _of(module for each, words in memories for module in (each.write, each.ends, words.context))
+    of_shares = _of(words.shares for _, words in memories)
     groups: list[dict[str, Any]] = [
         {"params": params, "lr": lr, "full_lr": lr, "weight_decay": _DECAY}
         for params, lr in ((of_gates, config.lr), (of_shares, _SHARES * config.lr))
@@ -215,15 +215,25 @@ def learn(
         on_step(step + 1, float(loss.detach()))
     for parameters in model.memories():
         whitening.fold_into(parameters)
-    with torch.no_grad():
-        for gate in gates:
-            cast(WriteGate, gate).bias.add_(config.shift)
+    shift_gates(model, config.shift)
     freeze(model)
 
 
-def _of(*groups: tuple[nn.Module | None, ...]) -> list[nn.Parameter]:
+@torch.no_grad()
+def shift_gates(model: InfiniTransformer, shift: float) -> None:
+    """Add to the bias of every write gate.
+
+    A read divides by what was written, so making all writes weaker changes little at once; but where every gate stands
+    half open, a token worth keeping cannot be written much more strongly than the others.
+    """
+    for memory in model.memories():
+        if memory.write is not None:
+            memory.write.bias.add_(shift)
+
+
+def _of(modules: Iterable[nn.Module | None]) -> list[nn.Parameter]:
     """The parameters of all modules that there are."""
-    return [p for modules in groups for module in modules if module is not None for p in module.parameters()]
+    return [parameter for module in modules if module is not None for parameter in module.parameters()]
 
 
 def missed(

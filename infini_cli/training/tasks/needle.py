@@ -171,8 +171,10 @@ def _value(rng: Random, kind: NeedleKind, setting: Setting) -> str:
 
 def _begun_alike(rng: Random, value: str, other: str, kind: NeedleKind) -> str:
     """The value with the beginning of the other one: a pair's first word, or up to three characters."""
-    shared = other.index("-") + 1 if kind == "word" else rng.randint(1, 3)
-    return other[:shared] + (value[value.index("-") + 1 :] if kind == "word" else value[shared:])
+    if kind == "word":
+        return f"{other.split('-')[0]}-{value.split('-')[1]}"
+    shared = rng.randint(1, 3)
+    return other[:shared] + value[shared:]
 
 
 def _most_tokens(setting: Setting, kind: NeedleKind) -> int:
