@@ -196,7 +196,7 @@ def word_queries(
         words = words_of(w, name, embedded, noted, tokens, n, form)
         total, sums = torch.zeros_like(words[0]), []
         for token, e in zip(tokens, words, strict=True):
-            total = e + decay * passing[token] * turn_words(total, head, part, 1)
+            total = e + decay * passing[token] * turn_words(total, head, part, 1, form)
             sums.append(total)
         parts.append(sums)
     return joined(w, name, head, parts, noted, form)
@@ -230,11 +230,11 @@ def word_keys(
             last = max(t - shift, earlier - 1)
             faded = torch.tensor(1.0, dtype=torch.float64)
             for u in range(last, -1, -1):
-                total += faded * turn_words(words[u], head, part, last - u)
+                total += faded * turn_words(words[u], head, part, last - u, form)
                 faded = faded * decay * passing[ids[u]]
             faded = w[name + "after_share"][n].clone()
             for u in range(t + 1, len(words)):
-                total += faded * turn_words(words[u], head, part, t - shift - u)
+                total += faded * turn_words(words[u], head, part, t - shift - u, form)
                 faded = faded * after * passing[ids[u]]
             sums.append(total)
         parts.append(sums)
@@ -245,12 +245,13 @@ def word_keys(
 def sum_of(w: Mapping[str, Tensor], name: str, head: int, part: int, form: MemoryConfig) -> int:
     """The number of the sum that a part of a head's keys is made of.
 
-    Every third head has but one sum, and for its other parts those of the head two behind it, or next to it at the end.
+    Every third head has one sum less, and for its last part the first of the head two behind it, or next to it at the
+    end.
     """
-    heads = len(w[name + "map"])
-    if head % 3 == 0 and part:
-        head, part = min(head + 2, heads - 1) if head < heads - 1 else head - 1, part - 1
-    return sum(1 if each % 3 == 0 else form.word_parts for each in range(head)) + (part if head % 3 else 0)
+    heads, parts = len(w[name + "map"]), form.word_parts
+    if head % 3 == 0 and parts > 1 and part == parts - 1:
+        head, part = min(head + 2, heads - 1) if head < heads - 1 else head - 1, 0
+    return sum(parts - (each % 3 == 0 and parts > 1) for each in range(head)) + part
 
 
 def joined(
@@ -276,9 +277,9 @@ def joined(
     return torch.stack(whole) * math.sqrt(len(whole[0]))
 
 
-def turn_words(x: Tensor, head: int, part: int, steps: int) -> Tensor:
-    """x (K,) turned by its distance, in every third head's first part; the others do not mind the order."""
-    if head % 3 or part:
+def turn_words(x: Tensor, head: int, part: int, steps: int, form: MemoryConfig) -> Tensor:
+    """x (K,) turned by its distance, in every third head's own parts; the others do not mind the order."""
+    if head % 3 or (form.word_parts > 1 and part == form.word_parts - 1):
         return x
     half = len(x) // 2
     angle = torch.linspace(0, math.pi, half).double() * steps

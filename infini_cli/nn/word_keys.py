@@ -16,8 +16,10 @@ Sums know nothing of order. One head of every three turns each word by its dista
 (arXiv 2104.09864): what comes next depends on the last words in their order.
 
 A key may have parts, P of them. Where four numbers begin with 9, what follows a 9 depends on the last words and on what
-they are about. So in heads that mind the order only the first part is a sum of its own, and the others are those of the
-head that looks for what a value is about. In all other heads each part is a sum of its own.
+they are about. So in heads that mind the order the last part is the sum of the head that looks for what a value is
+about. Those before it are sums of their own, each of which reaches further back than the one before: behind the first
+token of a value little but that token is known of it, while in one of thirty tokens any two in a row may stand twice.
+In all other heads each part is a sum of its own.
 
 Shapes: V vocabulary, B batch, S segments, T tokens in a segment, G heads, D size of a key, E of its map, d the
 model's width; N sums of K = D / P numbers.
@@ -37,6 +39,7 @@ from infini_cli.nn.rope import rotate
 QUERY_HALF_LIVES = (3.0, 50.0, 50.0)  # tokens; what lets little by ends a sum sooner
 KEY_HALF_LIVES = (3.0, 5.0, 20.0)
 AFTER_HALF_LIVES = (1.5, 30.0, 30.0)
+FURTHER = 3.0  # times the half-lives of a part of an ordered head are those of the part before it
 SHARES_AFTER = (0.0, 0.1, 1.0)  # of the words that follow, against those before
 ORDERED = (True, False, False)  # whether it minds the order of words: "3 3" is not "3", nor "12" "21"
 HEADS = 3  # that differ
@@ -87,6 +90,9 @@ class WordKeys(nn.Module):
         self.own, parts_made_of = sums_of_parts(heads, parts)
         self.register_buffer("made_of", torch.tensor(parts_made_of), persistent=False)  # (G * P,)
         kinds = [part // parts % HEADS for part in self.own]
+        reach = torch.tensor(
+            [FURTHER ** (part % parts if ORDERED[part // parts % HEADS] else 0) for part in self.own]
+        )
         n_sums, size = len(kinds), dim // parts
         self.salience = nn.Parameter(torch.ones(vocabulary, n_sums))  # (V, N) how much a token counts
         self.passing = nn.Parameter(
@@ -98,9 +104,9 @@ class WordKeys(nn.Module):
         self.ordered = [ORDERED[kind] for kind in kinds]
         angles = torch.tensor(self.ordered)[:, None] * torch.linspace(0, math.pi, size // 2)
         self.register_buffer("angles", angles, persistent=False)  # (N, K/2) of a turn by one token
-        self.query_decay = _decays(QUERY_HALF_LIVES, kinds)  # (N,) of lambda
-        self.key_decay = _decays(KEY_HALF_LIVES, kinds)
-        self.after_decay = _decays(AFTER_HALF_LIVES, kinds)
+        self.query_decay = _decays(QUERY_HALF_LIVES, kinds, reach)  # (N,) of lambda
+        self.key_decay = _decays(KEY_HALF_LIVES, kinds, reach)
+        self.after_decay = _decays(AFTER_HALF_LIVES, kinds, reach)
         self.after_share = nn.Parameter(torch.tensor([SHARES_AFTER[kind] for kind in kinds]))  # (N,)
         # of the few words around a value that say whose it is: how much a token counts where it stands
         self.context = Context(width, n_sums, context) if context else None
@@ -248,10 +254,9 @@ def ordered_heads(heads: int) -> list[bool]:
 def sums_of_parts(heads: int, parts: int) -> tuple[list[int], list[int]]:
     """Which parts of the keys of so many heads, of G * P, have a sum of their own, and the sum that each is made of."""
     lent = {
-        head * parts + part: subject_head(head, heads) * parts + part - 1
+        (head + 1) * parts - 1: subject_head(head, heads) * parts
         for head, ordered in enumerate(ordered_heads(heads))
-        for part in range(1, parts)
-        if ordered
+        if ordered and parts > 1
     }
     own = [part for part in range(heads * parts) if part not in lent]
     return own, [own.index(lent.get(part, part)) for part in range(heads * parts)]
@@ -262,9 +267,9 @@ def subject_head(head: int, heads: int) -> int:
     return min(head + HEADS - 1, heads - 1) if head < heads - 1 else head - 1
 
 
-def _decays(half_lives: tuple[float, ...], kinds: list[int]) -> nn.Parameter:
-    """Logits of the lambda of each sum."""
-    return nn.Parameter((0.5 ** (1 / torch.tensor([half_lives[kind] for kind in kinds]))).logit())
+def _decays(half_lives: tuple[float, ...], kinds: list[int], reach: Tensor) -> nn.Parameter:
+    """Logits of the lambda of each sum, whose half-life is so many times that of its kind: reach (N,)."""
+    return nn.Parameter((0.5 ** (1 / (torch.tensor([half_lives[kind] for kind in kinds]) * reach))).logit())
 
 
 def _steps(passed: Tensor) -> Tensor:

@@ -70,7 +70,9 @@ _DROPPED = 0.1  # of what the gates look at: there are few documents, and many p
 _FLOOR = 1e-6  # of a probability
 _AT_ONCE = 64  # segments of prose
 _STRETCH = (8, 64)  # tokens that are said over and over: from, to
-_TIMES = 64.0  # that they stand in a memory
+# that the pass key's filler stands in a memory, which is all of a document, and that any other stretch does, which is
+# prose as well: gates that are shut to it keep less of what is worth keeping
+_FILLER_TIMES, _TIMES = 64.0, 8.0
 _SWAPPED = 2  # every so many steps words are swapped for others
 
 
@@ -142,10 +144,15 @@ def read_once(model: InfiniTransformer, batch: Batch) -> Read:
 def read_prose(model: InfiniTransformer, setting: Setting, plain: int, repeated: int, seed: str) -> Prose:
     """So many segments of training texts and of stretches said over and over, and what write gates see of them."""
     length = setting.segment_length
+    filler = np.array(setting.tokenizer.encode(" " + FILLER), dtype=np.int64)
     texts = [_plain(Random(f"{seed}/{row}"), setting, length) for row in range(plain)]
-    texts += [_over_and_over(Random(f"{seed}/repeated/{row}"), setting) for row in range(repeated)]
+    for row in range(repeated):
+        rng = Random(f"{seed}/repeated/{row}")
+        stretch = _plain(rng, setting, rng.randint(*_STRETCH)) if row % 2 else filler
+        texts.append(_over_and_over(rng, stretch, length))
     tokens = torch.from_numpy(np.array(texts, dtype=np.int64)).reshape(-1, length).to(model.device)
-    times = torch.tensor([1.0] * plain + [_TIMES] * repeated, device=model.device)
+    of_repeated = [_TIMES if row % 2 else _FILLER_TIMES for row in range(repeated)]
+    times = torch.tensor([1.0] * plain + of_repeated, device=model.device)
     if not len(tokens):
         return Prose(tokens, times, {})
     seen = [_noted(model, part) for part in tokens.split(_AT_ONCE)]
@@ -157,12 +164,9 @@ def _plain(rng: Random, setting: Setting, length: int) -> npt.NDArray[np.int64]:
     return compose(rng, setting.corpus.books_of(setting.split), setting.tokenizer, [], length).tokens
 
 
-def _over_and_over(rng: Random, setting: Setting) -> npt.NDArray[np.int64]:
-    """A segment of one stretch of text, every second time that of the pass key; it begins anywhere in it."""
-    stretch = np.array(setting.tokenizer.encode(" " + FILLER), dtype=np.int64)
-    if rng.random() < 0.5:
-        stretch = _plain(rng, setting, rng.randint(*_STRETCH))
-    return np.resize(np.roll(stretch, -rng.randrange(len(stretch))), setting.segment_length)
+def _over_and_over(rng: Random, stretch: npt.NDArray[np.int64], length: int) -> npt.NDArray[np.int64]:
+    """So many tokens of one stretch of text; they begin anywhere in it."""
+    return np.resize(np.roll(stretch, -rng.randrange(len(stretch))), length)
 
 
 def _noted(model: InfiniTransformer, tokens: Tensor) -> dict[int, Tensor]:

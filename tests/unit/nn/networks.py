@@ -46,7 +46,7 @@ FORMS = {
     "words-in-context": dataclasses.replace(
         WORD_KEYS,
         layers=(1, 2),
-        word_parts=2,
+        word_parts=3,
         word_context=6,
         word_values=True,
         write_hidden=5,

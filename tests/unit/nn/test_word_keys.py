@@ -130,16 +130,23 @@ def test_what_goes_on_depends_on_the_subject_too_where_keys_have_parts() -> None
 
 
 @pytest.mark.parametrize("heads", range(2, 9))
-def test_a_head_that_minds_the_order_has_the_sums_of_one_that_does_not(heads: int) -> None:
+def test_a_head_that_minds_the_order_ends_with_the_sum_of_one_that_does_not(heads: int) -> None:
     own, made_of = sums_of_parts(heads, 3)
     assert sorted(set(made_of)) == list(range(len(own)))
     for part, number in enumerate(made_of):
         head = own[number] // 3
-        if part % 3 and MINDS_ORDER[part // 3 % HEADS]:
+        if part % 3 == 2 and MINDS_ORDER[part // 3 % HEADS]:
             assert not MINDS_ORDER[head % HEADS]
             assert abs(head - part // 3) < HEADS
         else:
             assert own[number] == part
+
+
+def test_each_part_of_a_head_that_minds_the_order_reaches_further_back() -> None:
+    keys = WordKeys(VOCABULARY, WIDTH, 3, 48, 2 * DIM, 3)
+    one, other = (keys.queries(words(first, 4, 5, 6, 7))[0][0, ORDERED, -1] for first in (11, 12))
+    near, far = ((one * other).unflatten(-1, (3, -1))[:2].sum(dim=-1) / 16).tolist()
+    assert far < near < 1
 
 
 def test_where_parts_count_is_told_by_what_a_layer_sees() -> None:
