@@ -33,6 +33,11 @@ class Batch:
     tasks: tuple[str, ...]  # (Q,) the task of each question
     n_tokens: int  # read and asked, without padding
 
+    @property
+    def lengths(self) -> Tensor:
+        """Of the rows of `tokens` without their padding, (Q,)."""
+        return torch.tensor([len(question.tokens) - 1 for question in self.questions])
+
 
 def collate(samples: Sequence[Sample], device: torch.device | str = "cpu") -> Batch:
     """Stack samples on a device. Raises ValueError where their documents differ in shape."""

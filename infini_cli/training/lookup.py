@@ -26,6 +26,7 @@ from infini_cli.nn.word_keys import ordered_heads
 from infini_cli.training.batches import IGNORED, Batch
 
 _FLOOR = 1e-6  # of a probability
+_ROWS = 8  # texts of like length that are run together
 _EVERY = 4  # scored token that teaches the gates: reads of all of them take long
 
 
@@ -47,12 +48,29 @@ def attention_inputs(model: InfiniTransformer, layers: Sequence[int]) -> Iterato
 
 
 @torch.no_grad()
-def inputs_below(model: InfiniTransformer, tokens: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
+def inputs_below(
+    model: InfiniTransformer, tokens: Tensor, layers: Collection[int], lengths: Tensor | None = None
+) -> dict[int, Tensor]:
     """The input (N, T, d) of the attention of each of these layers, in bfloat16, of texts (N, T) of one segment each.
 
     Nothing is read from an empty memory, and nothing is written: no more than the base model is run, up to the last of
     the layers.
+
+    lengths (N,): of the texts without their padding, whose inputs mean nothing; by default they have none. Texts of
+    like length are run together.
     """
+    if lengths is None:
+        return _inputs_below(model, tokens, layers)
+    shape = (*tokens.shape, model.config.d_model)
+    inputs = {layer: torch.zeros(shape, dtype=torch.bfloat16, device=model.device) for layer in layers}
+    for rows in lengths.argsort().split(_ROWS):
+        longest = int(lengths[rows].max())
+        for layer, seen in _inputs_below(model, tokens[rows, :longest], layers).items():
+            inputs[layer][rows, :longest] = seen
+    return inputs
+
+
+def _inputs_below(model: InfiniTransformer, tokens: Tensor, layers: Collection[int]) -> dict[int, Tensor]:
     words = model.words(tokens.unsqueeze(1))
     x, turns = words.embedded, model.turns(0, tokens.shape[-1])
     seen = {}

@@ -107,7 +107,7 @@ def ask(model: InfiniTransformer, batch: Batch) -> tuple[dict[int, Tensor], Tens
     layers = sorted({memory.hearing_layer(layer) for layer in memory.layers})
     if memory.read_layer is not None:
         # what gates below all memories see depends on nothing that is read
-        inputs = inputs_below(model, batch.tokens, layers)
+        inputs = inputs_below(model, batch.tokens, layers, batch.lengths)
     else:
         state = asked_after(read_documents(model, batch), batch)
         with set_open(model, to_read), attention_inputs(model, layers) as seen:

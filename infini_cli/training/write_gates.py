@@ -136,7 +136,10 @@ def read_once(model: InfiniTransformer, batch: Batch) -> Read:
     memory = model.config.memory
     assert memory is not None
     noted = _noted(model, batch.documents[:, 0])
-    asked = _noted(model, batch.tokens)[memory.gate_layer(memory.layers[0])] if memory.word_context else None
+    asked = None
+    if memory.word_context:
+        layer = memory.gate_layer(memory.layers[0])
+        asked = inputs_below(model, batch.tokens, (layer,), batch.lengths)[layer]
     return Read(batch, Lookup.of(batch), noted, asked)
 
 

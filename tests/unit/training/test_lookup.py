@@ -17,6 +17,7 @@ from infini_cli.training.lookup import (
     at,
     attention_inputs,
     begins,
+    inputs_below,
     lookup_loss,
     products,
 )
@@ -102,6 +103,17 @@ def traced(model, batch):
     with attention_inputs(model, model.config.memory_layers) as asked:
         score(model, batch, take_rows(after, batch.rows), together=True)
     return empty_state(model.config, len(batch.documents)), read, asked
+
+
+def test_what_layers_see_does_not_depend_on_how_texts_are_padded(batch) -> None:
+    model = load_base(BASE, memory=None, dtype=torch.float32)
+    by_length = inputs_below(model, batch.tokens, (0, 2), batch.lengths)
+    with attention_inputs(model, (0, 2)) as inputs:
+        model.hidden(batch.tokens.unsqueeze(1), ())
+    own = torch.arange(batch.tokens.shape[1]) < batch.lengths.unsqueeze(1)  # (Q, L)
+    assert not own.all()
+    for layer, seen in by_length.items():
+        torch.testing.assert_close(seen[own].float(), inputs[layer][:, 0][own], atol=0.02, rtol=0.01)
 
 
 def test_pairs_are_scored_tokens_and_the_same_characters_of_their_own_document(setting, batch) -> None:
