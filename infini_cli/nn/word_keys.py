@@ -44,6 +44,7 @@ SHARES_AFTER = (0.0, 0.1, 1.0)  # of the words that follow, against those before
 ORDERED = (True, False, False)  # whether it minds the order of words: "3 3" is not "3", nor "12" "21"
 HEADS = 3  # that differ
 PASSING = 5.0  # logit of what a token lets by
+_CHUNK = 32  # tokens of a scan that meet all at once
 
 
 class Words(NamedTuple):
@@ -118,10 +119,10 @@ class WordKeys(nn.Module):
 
         before: the sums after the token before the first one; none at the beginning of a segment.
         """
-        x, passed = self._projected(words), self._passed(words)
-        sums = self._sums(self.query_decay, x, passed)
+        x, fading = self._projected(words), self._fading(self.query_decay, words)
+        sums = self._sums(x, fading)
         if before is not None:
-            sums = sums + self._faded(self.query_decay, self._apart(before), passed)
+            sums = sums + self._faded(self._apart(before), fading)
         return self._scaled(sums, words.noted), self._together(sums[..., -1, :])
 
     def keys(
@@ -140,12 +141,12 @@ class WordKeys(nn.Module):
         valid: (B, S, T) bool, False for padding at a row's end, which is no word.
         fresh: (B, S) bool, True where a new document begins.
         """
-        x, passed = self._projected(words), self._passed(words)
+        x, fading = self._projected(words), self._fading(self.key_decay, words)
         if valid is not None:
             x = x * valid[..., None, :, None]
-        sums = self._sums(self.key_decay, x, passed)
-        starts, after = self._carried(sums, passed, self._apart(before), valid, fresh)
-        sums = sums + self._faded(self.key_decay, starts, passed)
+        sums = self._sums(x, fading)
+        starts, after = self._carried(sums, fading, self._apart(before), valid, fresh)
+        sums = sums + self._faded(starts, fading)
         kept = max(0, sums.shape[-2] - shift)
         first = starts.unsqueeze(-2).expand(*sums.shape[:-2], sums.shape[-2] - kept, -1)
         sums = torch.cat((first, sums[..., :kept, :]), dim=-2)
@@ -153,7 +154,8 @@ class WordKeys(nn.Module):
         noted = words.noted
         if noted is not None:
             noted = F.pad(noted[..., :kept, :], (0, 0, sums.shape[-2] - kept, 0))
-        return self._scaled(sums + self._sums_behind(x, passed, shift), noted), self._together(after)
+        behind = self._sums_behind(x, self._fading(self.after_decay, words), shift)
+        return self._scaled(sums + behind, noted), self._together(after)
 
     def nothing_read(self, rows: int) -> Tensor:
         """The sums (B, G, D) before the first word."""
@@ -177,28 +179,26 @@ class WordKeys(nn.Module):
         """(…, N, K) to (…, G, D)."""
         return sums.index_select(-2, self.made_of).unflatten(-2, (-1, self.parts)).flatten(-2)
 
-    def _sums(self, decay: Tensor, x: Tensor, passed: Tensor) -> Tensor:
-        """The words up to each token, (…, N, T, K): each fades with every token, and by what that token lets by."""
-        steps = _steps(passed)
-        faded = _log_powers(decay, steps) + (passed[..., None, :, None] - passed[..., None, None, :])
-        return self._summed(faded.masked_fill(steps < 0, -torch.inf).exp(), x)
+    def _sums(self, x: Tensor, fading: Tensor) -> Tensor:
+        """The words up to each token, (…, N, T, K), of x (…, N, T, K): each fades with every token (`_fading`)."""
+        place = torch.arange(x.shape[-2], device=x.device)
+        return self._turned(scan(self._turned(x, -place), fading), place)
 
-    def _faded(self, decay: Tensor, before: Tensor, passed: Tensor) -> Tensor:
+    def _sums_behind(self, x: Tensor, fading: Tensor, shift: int) -> Tensor:
+        """The words of its segment behind each token (…, N, T, K), by their share, turned as from `shift` before it."""
+        place = torch.arange(x.shape[-2], device=x.device)
+        from_here = scan(self._turned(x, -place).flip(-2), fading.flip(-1)).flip(-2)
+        behind = F.pad(from_here[..., 1:, :], (0, 0, 0, 1))
+        return self._turned(self.after_share[:, None, None] * behind, place - shift)
+
+    def _faded(self, before: Tensor, fading: Tensor) -> Tensor:
         """What is left at each token of the sums (…, N, K) before the first one: (…, N, T, K)."""
-        since = torch.arange(1, passed.shape[-1] + 1, device=passed.device)
-        left = (_log_powers(decay, since) + passed.unsqueeze(-2)).exp()  # (…, N, T)
+        since = torch.arange(1, fading.shape[-1] + 1, device=fading.device)
+        left = fading.cumsum(dim=-1).exp()
         return self._turned(left.unsqueeze(-1) * before.unsqueeze(-2), since)
 
-    def _sums_behind(self, x: Tensor, passed: Tensor, shift: int) -> Tensor:
-        """The words of its segment behind each token (…, N, T, K), by their share, turned as from `shift` before it."""
-        steps = -_steps(passed) - 1
-        upto = F.pad(passed, (1, 0))[..., :-1]  # what lies before each word
-        faded = _log_powers(self.after_decay, steps) + (upto[..., None, None, :] - passed[..., None, :, None])
-        weights = faded.masked_fill(steps < 0, -torch.inf).exp()
-        return self._summed(self.after_share[:, None, None] * weights, x, shift)
-
     def _carried(
-        self, own: Tensor, passed: Tensor, before: Tensor, valid: Tensor | None, fresh: Tensor | None
+        self, own: Tensor, fading: Tensor, before: Tensor, valid: Tensor | None, fresh: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """The sums of keys before each segment (B, S, N, K), and after the last one (B, N, K).
 
@@ -210,8 +210,8 @@ class WordKeys(nn.Module):
         last = (n_words - 1).clamp(min=0)[..., None, None]  # (B, S, 1, 1)
         any_words = (n_words > 0)[..., None]  # (B, S, 1)
         own = own.take_along_dim(last.unsqueeze(-1), dim=-2).squeeze(-2) * any_words.unsqueeze(-1)
-        left = passed.unsqueeze(-2).take_along_dim(last, dim=-1).squeeze(-1) * any_words  # (B, S, 1)
-        left = (left + F.logsigmoid(self.key_decay) * n_words[..., None]).exp()  # (B, S, N)
+        left = fading.cumsum(dim=-1).take_along_dim(last, dim=-1).squeeze(-1)
+        left = (left * any_words).exp()  # (B, S, N)
         starts = []
         for s in range(n_segments):
             if fresh is not None:
@@ -221,20 +221,15 @@ class WordKeys(nn.Module):
             before = own[:, s] + self._turned(kept, n_words[:, s, None, None]).squeeze(-2)
         return torch.stack(starts, dim=1), before
 
-    def _summed(self, weights: Tensor, x: Tensor, shift: int = 0) -> Tensor:
-        """Sums (…, N, T, K) of x by weights (…, N, T, T), each x turned by as many steps as it lies behind."""
-        place = torch.arange(x.shape[-2], device=x.device)
-        return self._turned(weights @ self._turned(x, -place), place - shift)
-
     def _turned(self, x: Tensor, steps: Tensor) -> Tensor:
         """x (…, N, T, K) with each pair of dimensions turned by its angle, so many times: steps (T,) or (…, 1, T)."""
         angles = self.angles[:, None, :] * steps.unsqueeze(-1)  # (…, N, T, K/2)
         angles = torch.cat((angles, angles), dim=-1)  # (…, N, T, K)
         return rotate(x, angles.cos(), angles.sin())
 
-    def _passed(self, words: Words) -> Tensor:
-        """(…, T) log of what the tokens up to each let by."""
-        return F.logsigmoid(self.passing[words.ids]).cumsum(dim=-1)
+    def _fading(self, decay: Tensor, words: Words) -> Tensor:
+        """(…, N, T) log of what each token leaves of the sums before it: lambda, of logits (N,), by what it lets by."""
+        return F.logsigmoid(decay).unsqueeze(-1) + F.logsigmoid(self.passing[words.ids]).unsqueeze(-2)
 
     def _projected(self, words: Words) -> Tensor:
         """(…, N, T, K)."""
@@ -244,6 +239,27 @@ class WordKeys(nn.Module):
         if self.context is not None and words.noted is not None:
             counts = counts * torch.sigmoid(self.context(words.noted))
         return (x * counts.unsqueeze(-1)).transpose(-2, -3)
+
+
+def scan(x: Tensor, fading: Tensor) -> Tensor:
+    """y_t = x_t + exp(fading_t) y_(t-1): x (…, T, K) and fading (…, T) to (…, T, K).
+
+    In chunks: inside one all pairs of tokens meet in a product of matrices, and only its last y goes on to the next,
+    as in the chunkwise form of gated linear attention (arXiv 2312.06635, section 4).
+    """
+    length = x.shape[-2]
+    size = min(_CHUNK, length)
+    missing = -length % size
+    x = F.pad(x, (0, 0, 0, missing)).unflatten(-2, (-1, size))  # (…, C, c, K)
+    since = F.pad(fading, (0, missing)).unflatten(-1, (-1, size)).cumsum(dim=-1)  # (…, C, c)
+    later = torch.ones(size, size, dtype=torch.bool, device=x.device).triu(1)
+    weights = (since.unsqueeze(-1) - since.unsqueeze(-2)).masked_fill(later, -torch.inf).exp()  # (…, C, c, c)
+    own, left = weights @ x, since.exp().unsqueeze(-1)
+    chunks = [own[..., 0, :, :]]
+    for chunk in range(1, own.shape[-3]):
+        before = chunks[-1][..., -1:, :]
+        chunks.append(own[..., chunk, :, :] + left[..., chunk, :, :] * before)
+    return torch.cat(chunks, dim=-2)[..., :length, :]
 
 
 def ordered_heads(heads: int) -> list[bool]:
@@ -270,14 +286,3 @@ def subject_head(head: int, heads: int) -> int:
 def _decays(half_lives: tuple[float, ...], kinds: list[int], reach: Tensor) -> nn.Parameter:
     """Logits of the lambda of each sum, whose half-life is so many times that of its kind: reach (N,)."""
     return nn.Parameter((0.5 ** (1 / (torch.tensor([half_lives[kind] for kind in kinds]) * reach))).logit())
-
-
-def _steps(passed: Tensor) -> Tensor:
-    """(T, T) how far the second token is behind the first; negative where it follows."""
-    place = torch.arange(passed.shape[-1], device=passed.device)
-    return place[:, None] - place
-
-
-def _log_powers(decay: Tensor, steps: Tensor) -> Tensor:
-    """Logarithms (G, *steps.shape) of lambda to the power of steps, of logits (G,); 0 where they are negative."""
-    return F.logsigmoid(decay).view(-1, *[1] * steps.dim()) * steps.clamp(min=0)

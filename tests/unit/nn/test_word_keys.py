@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from infini_cli.nn.word_keys import HEADS, WordKeys, Words, sums_of_parts
+from infini_cli.nn.word_keys import HEADS, WordKeys, Words, scan, sums_of_parts
 from infini_cli.nn.word_keys import ORDERED as MINDS_ORDER
 
 VOCABULARY, WIDTH, DIM = 30, 24, 16
@@ -102,6 +102,17 @@ def test_sums_go_on_after_a_cut() -> None:
     _, sums = keys.queries(words(1, 2))
     rest, _ = keys.queries(words(3, 4, 5), sums)
     torch.testing.assert_close(rest, whole[:, :, 2:])
+
+
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 100])
+def test_a_scan_goes_on_from_chunk_to_chunk(length: int) -> None:
+    x, fading = torch.randn(2, 3, length, 4), -torch.rand(2, 3, length)
+    fading[..., ::7] = -5.0  # a full stop
+    y, expected = torch.zeros(2, 3, 4), []
+    for t in range(length):
+        y = x[..., t, :] + fading[..., t, None].exp() * y
+        expected.append(y)
+    torch.testing.assert_close(scan(x, fading), torch.stack(expected, dim=-2))
 
 
 def test_padding_is_no_word() -> None:
