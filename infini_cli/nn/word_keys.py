@@ -263,7 +263,7 @@ def scan(x: Tensor, fading: Tensor) -> Tensor:
 
 
 def ordered_heads(heads: int) -> list[bool]:
-    """Which of so many heads mind the order of words, in their first part at least."""
+    """Which of so many heads mind the order of words, in all parts but the last where they have several."""
     return [ORDERED[head % HEADS] for head in range(heads)]
 
 
@@ -279,7 +279,7 @@ def sums_of_parts(heads: int, parts: int) -> tuple[list[int], list[int]]:
 
 
 def subject_head(head: int, heads: int) -> int:
-    """The head, of so many, that looks for what a value is about, whose sums one that minds the order has as well."""
+    """The head, of so many, that looks for what a value is about; one that minds the order ends with its first sum."""
     return min(head + HEADS - 1, heads - 1) if head < heads - 1 else head - 1
 
 
