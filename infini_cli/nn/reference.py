@@ -245,12 +245,12 @@ def word_keys(
 def sum_of(w: Mapping[str, Tensor], name: str, head: int, part: int, form: MemoryConfig) -> int:
     """The number of the sum that a part of a head's keys is made of.
 
-    Every third head has one sum less, and for its last part the first of the head two behind it, or next to it at the
+    Every third head has one sum less, and for its last part the last of the head two behind it, or next to it at the
     end.
     """
     heads, parts = len(w[name + "map"]), form.word_parts
     if head % 3 == 0 and parts > 1 and part == parts - 1:
-        head, part = min(head + 2, heads - 1) if head < heads - 1 else head - 1, 0
+        head = min(head + 2, heads - 1) if head < heads - 1 else head - 1
     return sum(parts - (each % 3 == 0 and parts > 1) for each in range(head)) + part
 
 

@@ -16,10 +16,10 @@ Sums know nothing of order. One head of every three turns each word by its dista
 (arXiv 2104.09864): what comes next depends on the last words in their order.
 
 A key may have parts, P of them. Where four numbers begin with 9, what follows a 9 depends on the last words and on what
-they are about. So in heads that mind the order the last part is the sum of the head that looks for what a value is
-about. Those before it are sums of their own, each of which reaches further back than the one before: behind the first
-token of a value little but that token is known of it, while in one of thirty tokens any two in a row may stand twice.
-In all other heads each part is a sum of its own.
+they are about. So in heads that mind the order the last part is the last sum of the head that looks for what a value is
+about, and is learned there alone. Those before it are sums of their own, each of which reaches further back than the one
+before: behind the first token of a value little but that token is known of it, while in one of thirty tokens any two in
+a row may stand twice. In all other heads each part is a sum of its own.
 
 Shapes: V vocabulary, B batch, S segments, T tokens in a segment, G heads, D size of a key, E of its map, d the
 model's width; N sums of K = D / P numbers.
@@ -82,6 +82,7 @@ class WordKeys(nn.Module):
 
     angles: Tensor
     made_of: Tensor
+    lent: Tensor
 
     def __init__(
         self, vocabulary: int, width: int, heads: int, dim: int, mapped: int, parts: int = 1, context: int = 0
@@ -90,6 +91,8 @@ class WordKeys(nn.Module):
         self.parts = parts
         self.own, parts_made_of = sums_of_parts(heads, parts)
         self.register_buffer("made_of", torch.tensor(parts_made_of), persistent=False)  # (G * P,)
+        lent = [part not in self.own for part in range(heads * parts)]
+        self.register_buffer("lent", torch.tensor(lent), persistent=False)  # (G * P,) bool
         kinds = [part // parts % HEADS for part in self.own]
         reach = torch.tensor(
             [FURTHER ** (part % parts if ORDERED[part // parts % HEADS] else 0) for part in self.own]
@@ -164,6 +167,8 @@ class WordKeys(nn.Module):
     def _scaled(self, sums: Tensor, noted: Tensor | None) -> Tensor:
         """Keys or queries (…, G, T, D) of length sqrt(D), of sums (…, N, T, K); noted (…, T, d): see Words."""
         x = F.normalize(sums, dim=-1).index_select(-3, self.made_of)  # (…, G * P, T, K)
+        # what is lent is learned by its own head alone: what goes on within a value needs no subject, and unlearns it
+        x = torch.where(self.lent[:, None, None], x.detach(), x)
         x = x.unflatten(-3, (-1, self.parts)).transpose(-3, -2)  # (…, G, T, P, K)
         if self.shares is not None and noted is not None:
             logits = self.shares(noted).unflatten(-1, (-1, self.parts)).transpose(-3, -2)  # (…, G, T, P)
@@ -270,7 +275,7 @@ def ordered_heads(heads: int) -> list[bool]:
 def sums_of_parts(heads: int, parts: int) -> tuple[list[int], list[int]]:
     """Which parts of the keys of so many heads, of G * P, have a sum of their own, and the sum that each is made of."""
     lent = {
-        (head + 1) * parts - 1: subject_head(head, heads) * parts
+        (head + 1) * parts - 1: (subject_head(head, heads) + 1) * parts - 1
         for head, ordered in enumerate(ordered_heads(heads))
         if ordered and parts > 1
     }
@@ -279,7 +284,7 @@ def sums_of_parts(heads: int, parts: int) -> tuple[list[int], list[int]]:
 
 
 def subject_head(head: int, heads: int) -> int:
-    """The head, of so many, that looks for what a value is about; one that minds the order ends with its first sum."""
+    """The head, of so many, that looks for what a value is about; one that minds the order ends with its last sum."""
     return min(head + HEADS - 1, heads - 1) if head < heads - 1 else head - 1
 
 

@@ -160,6 +160,16 @@ def test_each_part_of_a_head_that_minds_the_order_reaches_further_back() -> None
     assert far < near < 1
 
 
+def test_what_goes_on_teaches_the_subject_nothing() -> None:
+    keys = WordKeys(VOCABULARY, WIDTH, 3, DIM * 3, 2 * DIM, 3)
+    size = DIM
+    for head, own in ((ORDERED, (0, 1)), (BEFORE, (2, 3, 4)), (BEHIND, (5, 6, 7))):
+        keys.projection.weight.grad = None
+        keys.queries(words(3, 4, 5))[0][0, head, -1].square().mul(torch.rand(3 * DIM)).sum().backward()
+        learned = keys.projection.weight.grad.split(size)
+        assert tuple(n for n, rows in enumerate(learned) if rows.any()) == own
+
+
 def test_where_parts_count_is_told_by_what_a_layer_sees() -> None:
     torch.manual_seed(0)
     keys = WordKeys(VOCABULARY, WIDTH, 3, DIM, 2 * DIM, 2, context=4)
