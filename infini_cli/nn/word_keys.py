@@ -17,9 +17,9 @@ Sums know nothing of order. One head of every three turns each word by its dista
 
 A key may have parts, P of them. Where four numbers begin with 9, what follows a 9 depends on the last words and on what
 they are about. So in heads that mind the order the last part is the last sum of the head that looks for what a value is
-about, and is learned there alone. Those before it are sums of their own, each of which reaches further back than the one
-before: behind the first token of a value little but that token is known of it, while in one of thirty tokens any two in
-a row may stand twice. In all other heads each part is a sum of its own.
+about, and is learned there alone. Those before it are sums of their own, each of which reaches further back than the
+one before: behind the first token of a value little but that token is known of it, while in one of thirty tokens any
+two in a row may stand twice. In all other heads each part is a sum of its own.
 
 Shapes: V vocabulary, B batch, S segments, T tokens in a segment, G heads, D size of a key, E of its map, d the
 model's width; N sums of K = D / P numbers.
