@@ -128,7 +128,7 @@ def test_of_what_is_said_over_and_over_little_is_kept(setting) -> None:
 
     def kept(repeated: int) -> float:
         gates = dataclasses.replace(
-            GATES, steps=25, batches=2, batch_documents=2, prose=4, repeated=repeated, prose_drawn=4
+            GATES, steps=40, batches=2, batch_documents=2, prose=4, repeated=repeated, prose_drawn=4
         )
         trained = copy.deepcopy(model)
         learn_write_gates(trained, setting, gates, "seed")
