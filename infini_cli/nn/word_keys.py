@@ -95,7 +95,7 @@ class WordKeys(nn.Module):
         self.register_buffer("lent", torch.tensor(lent), persistent=False)  # (G * P,) bool
         kinds = [part // parts % HEADS for part in self.own]
         reach = torch.tensor(
-            [FURTHER ** (part % parts if ORDERED[part // parts % HEADS] else 0) for part in self.own]
+            [FURTHER ** (part % parts * ORDERED[kind]) for part, kind in zip(self.own, kinds, strict=True)]
         )
         n_sums, size = len(kinds), dim // parts
         self.salience = nn.Parameter(torch.ones(vocabulary, n_sums))  # (V, N) how much a token counts
